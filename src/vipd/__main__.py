@@ -1,0 +1,5 @@
+import sys
+
+from vipd.cli import main
+
+sys.exit(main())

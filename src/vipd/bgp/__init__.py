@@ -1,0 +1,1 @@
+"""A BGP-4 speaker that announces host routes and stores nothing (RFC 4271)."""

@@ -1,0 +1,1 @@
+"""Who announces which VIP, and why."""
