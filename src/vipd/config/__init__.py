@@ -1,0 +1,32 @@
+"""The configuration: one TOML file and the environment in, frozen sections out.
+
+The file's format, the environment and their mistakes are known here and nowhere else. Each part of vipd
+is given its own section, never the whole.
+"""
+
+from vipd.config.problems import ConfigError, Problem
+from vipd.config.sections import (
+    ApiConfig,
+    Config,
+    DrainConfig,
+    Endpoint,
+    LogConfig,
+    LogFormat,
+    LoopbackConfig,
+    ServiceConfig,
+    SpeakerConfig,
+)
+
+__all__ = [
+    "ApiConfig",
+    "Config",
+    "ConfigError",
+    "DrainConfig",
+    "Endpoint",
+    "LogConfig",
+    "LogFormat",
+    "LoopbackConfig",
+    "Problem",
+    "ServiceConfig",
+    "SpeakerConfig",
+]

@@ -1,0 +1,92 @@
+"""What a configuration comes to: frozen sections. Equal files give equal sections, and so a reload moves
+only what differs.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from ipaddress import IPv4Address
+
+from vipd.bgp.peer import PeerConfig
+from vipd.bgp.route import Policy, Route
+from vipd.coord.member import Service, Vip
+from vipd.health import Check, Hook
+
+Seconds = float
+Endpoint = tuple[str, int]  # address literal and TCP port to listen on
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeakerConfig:
+    """This pod as a BGP speaker."""
+
+    local_as: int
+    router_id: IPv4Address
+    listen: tuple[Endpoint, ...] = ()  # empty: we only dial
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceConfig:
+    """A service: its VIPs, how each is to be said, and what its health depends on."""
+
+    service: Service
+    routes: Mapping[Vip, Route]  # one for each VIP of the service; equal ones are the same object
+    checks: Mapping[str, Check] = field(default_factory=dict)  # by "service/check" or "service/vip/check"
+    hook: Hook | None = None
+    require_address: bool = False  # a VIP stands only while its address is on this machine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopbackConfig:
+    """Whether the VIPs are added to `lo`, and under which label."""
+
+    manage: bool = False
+    label: str = "vipd"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrainConfig:
+    """How a pod leaves."""
+
+    linger: Seconds = 5.0  # between the last withdrawal and the end of the sessions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiConfig:
+    """Where the outside asks."""
+
+    listen: Endpoint | None = ("127.0.0.1", 9179)  # None: no HTTP
+    socket: str = "/run/vipd/vipd.sock"
+
+
+class LogFormat(StrEnum):
+    """How a log line looks."""
+
+    AUTO = "auto"  # human on a terminal, JSON elsewhere
+    JSON = "json"
+    HUMAN = "human"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogConfig:
+    """What is logged, and how."""
+
+    format: LogFormat = LogFormat.AUTO
+    level: str = "info"  # debug, info, warning, error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """A whole configuration that passed every check."""
+
+    path: str
+    speaker: SpeakerConfig
+    neighbors: Mapping[str, PeerConfig]  # by name
+    policies: Mapping[str, Policy]  # by neighbour name
+    services: tuple[ServiceConfig, ...] = ()
+    loopback: LoopbackConfig = LoopbackConfig()
+    drain: DrainConfig = DrainConfig()
+    api: ApiConfig = ApiConfig()
+    log: LogConfig = LogConfig()
+    secrets: Mapping[str, str] = field(default_factory=dict)  # neighbour name -> file of its MD5 key
+    warnings: tuple[str, ...] = ()  # what is allowed, and most likely not meant
