@@ -23,7 +23,7 @@ class Stage:
 
 
 async def turns() -> None:
-    for _ in range(6):
+    for _ in range(16):
         await asyncio.sleep(0)
 
 

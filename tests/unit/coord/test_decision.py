@@ -4,10 +4,11 @@ from vipd.coord.decision import decide
 from vipd.coord.member import Announcements, Me, Phase, Service, Vip, Word
 
 ONE, TWO = Vip("192.0.2.1"), Vip("2001:db8::1")
+NOTHING = Announcements()
 SERVICE = Service(name="apex", vips=(ONE, TWO))
 
 
-def words(me: Me, standing: Announcements = Announcements()) -> list[Word]:
+def words(me: Me, standing: Announcements = NOTHING) -> list[Word]:
     return [verdict.word for verdict in decide(SERVICE, me, standing, 10.0).verdicts.values()]
 
 
