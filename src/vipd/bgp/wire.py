@@ -6,6 +6,39 @@ from typing import NamedTuple, Self
 from vipd.bgp.iana import Family
 
 
+class Overrun(Exception):  # noqa: N818 - a field that runs over its end; the message that held it names the error
+    """There are fewer octets than a field claims."""
+
+
+class Cursor:
+    """Reads octets from front to back and never past their end: raises Overrun instead."""
+
+    __slots__ = ("_at", "_octets")
+
+    def __init__(self, octets: bytes) -> None:
+        self._octets = octets
+        self._at = 0
+
+    @property
+    def left(self) -> int:
+        """How many octets have not been read yet."""
+        return len(self._octets) - self._at
+
+    def take(self, count: int) -> bytes:
+        if count > self.left:
+            raise Overrun(f"{count} octets wanted where {self.left} are left")
+        start = self._at
+        self._at += count
+        return self._octets[start : self._at]
+
+    def number(self, count: int) -> int:
+        """Read an unsigned integer of so many octets, in network order."""
+        return int.from_bytes(self.take(count))
+
+    def rest(self) -> bytes:
+        return self.take(self.left)
+
+
 class Prefix(NamedTuple):
     """An address prefix as NLRI carries it (RFC 4271 section 4.3): length in bits, then its octets."""
 
