@@ -1,0 +1,114 @@
+"""BIRD 2 as a ToR."""
+
+import re
+
+from interop.netns import Process, run, wait_for
+from interop.tor import Neighbor, Route, Tor
+
+ROUTER = """
+log "{log}" all;
+router id {router_id};
+timeformat protocol iso long ms;
+protocol device {{ scan time 1; }}
+protocol direct {{ ipv4; ipv6; }}
+protocol kernel {{ ipv4 {{ import none; export where source = RTS_BGP; }}; }}
+protocol kernel {{ ipv6 {{ import none; export where source = RTS_BGP; }}; }}
+"""
+
+
+class Bird(Tor):
+    _process: Process
+
+    def start(self) -> None:
+        self._log = self.node.directory / "bird-events.log"
+        self._socket = self.node.directory / "bird.ctl"
+        conf = self.node.directory / "bird.conf"
+        conf.write_text(
+            ROUTER.format(log=self._log, router_id=self.router_id)
+            + "".join(self._protocol(i, neighbor) for i, neighbor in enumerate(self.neighbors))
+        )
+        self._process = self.node.spawn("bird", "-f", "-c", conf, "-s", self._socket, log="bird.log")
+        wait_for(lambda: "router" in self._ask("show status", check=False).lower(), "BIRD answers")
+
+    def stop(self) -> None:
+        self._ask("down")
+        self._process.wait()
+
+    def state(self, address: str) -> str:
+        found = re.search(r"BGP state:\s+(\S+)", self._ask(f"show protocols all {self._name(address)}"))
+        return found[1] if found else "Idle"
+
+    def since(self, address: str) -> str:
+        found = re.search(
+            r"\sup\s+(\S+ \S+)\s+Established", self._ask(f"show protocols {self._name(address)}")
+        )
+        return found[1] if found else ""
+
+    def prefixes(self) -> frozenset[str]:
+        return frozenset(
+            re.findall(r"^(\S+/\d+) ", self._ask("show route where source = RTS_BGP"), re.MULTILINE)
+        )
+
+    def route(self, prefix: str) -> Route | None:
+        text = self._ask(f"show route for {prefix} primary all where source = RTS_BGP && net = {prefix}")
+        said = dict(re.findall(r"^\s+BGP\.(\w+): ?(.*)$", text, re.MULTILINE))
+        if not said:
+            return None
+        return Route(
+            next_hop=said["next_hop"].split()[0],  # an IPv6 link-local one may follow
+            as_path=tuple(map(int, said["as_path"].split())),
+            origin=said["origin"],
+            med=int(said["med"]) if "med" in said else None,
+            local_preference=int(said["local_pref"]) if "local_pref" in said else None,
+            communities=_communities(said.get("community", "")),
+            large_communities=_communities(said.get("large_community", "")),
+        )
+
+    def refresh(self, address: str) -> None:
+        self._ask(f"reload in {self._name(address)}")
+
+    def shutdown(self, address: str, text: str) -> None:
+        self._ask(f'disable {self._name(address)} "{text}"')
+
+    def log(self) -> str:
+        return self._log.read_text() if self._log.exists() else ""
+
+    def end_of_ribs(self, address: str) -> int:
+        return self.log().count(f"{self._name(address)}: Got END-OF-RIB")
+
+    def _ask(self, words: str, *, check: bool = True) -> str:
+        return run("birdc", "-s", self._socket, *words.split(" ", 1), check=check)
+
+    def _name(self, address: str) -> str:
+        return f"pod{[neighbor.address for neighbor in self.neighbors].index(address)}"
+
+    def _protocol(self, index: int, neighbor: Neighbor) -> str:
+        options = [
+            f"local as {self.asn}",
+            f"neighbor {neighbor.address} as {neighbor.peer_as}",
+            "direct",
+            "debug { states, events, packets }",
+            f"hold time {neighbor.hold_time}",
+            "connect delay time 1",
+            "connect retry time 1",
+            "error wait time 1, 2",
+            "error forget time 1",
+        ]
+        if neighbor.passive:
+            options.append("passive on")
+        if neighbor.password:
+            options.append(f'password "{neighbor.password}"')
+        if neighbor.ttl_security:
+            options.append("ttl security on")
+        if neighbor.old:
+            options.append("enable as4 off")
+        # A table of what came in is what lets `reload in` be local; without one BIRD asks the pod.
+        options += [f"{family} {{ import all; export none; }}" for family in neighbor.families]
+        return f"protocol bgp pod{index} {{ {' '.join(f'{option};' for option in options)} }}\n"
+
+
+def _communities(text: str) -> frozenset[str]:
+    """ "(64500,1) (64500, 1, 2)" -> {"64500:1", "64500:1:2"}."""
+    return frozenset(
+        ":".join(re.findall(r"\d+", community)) for community in re.findall(r"\(([^)]*)\)", text)
+    )

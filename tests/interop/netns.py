@@ -1,0 +1,181 @@
+"""Network namespaces, the wires between them, and the processes in them. Knows no daemon.
+
+Everything that a `Lab` makes is gone when it is closed: namespaces by name, processes by pid.
+"""
+
+import contextlib
+import itertools
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+Found = TypeVar("Found")
+
+SYSCTL = (  # a router that answers at once: no duplicate address detection, no reverse path filter
+    "net.ipv4.ip_forward=1",
+    "net.ipv6.conf.all.forwarding=1",
+    "net.ipv4.conf.all.rp_filter=0",
+    "net.ipv4.conf.default.rp_filter=0",
+    "net.ipv6.conf.default.accept_dad=0",
+    "net.ipv6.conf.default.accept_ra=0",
+)
+
+
+def wait_for(look: Callable[[], Found | None], what: str, timeout: float = 15.0) -> Found:
+    """Look again until something is there, and return it: a daemon has no other way to tell us."""
+    until = time.monotonic() + timeout
+    while not (found := look()):
+        if time.monotonic() > until:
+            raise AssertionError(f"not within {timeout:g} s: {what}; last seen: {found!r}")
+        time.sleep(0.05)
+    return found
+
+
+class Process:
+    """A process in a namespace. Its output is in `log`."""
+
+    def __init__(self, popen: subprocess.Popen, log: Path) -> None:
+        self.popen = popen
+        self.pid = popen.pid
+        self.log = log
+
+    def output(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def signal(self, number: signal.Signals) -> None:
+        if self.popen.poll() is None:
+            self.popen.send_signal(number)
+
+    def wait(self, timeout: float = 10.0) -> int:
+        """Exit status; negative is the signal that ended it."""
+        return self.popen.wait(timeout)
+
+    def kill(self) -> None:
+        self.signal(signal.SIGKILL)
+        self.wait()
+
+
+class Node:
+    """One machine, as far as its network goes."""
+
+    def __init__(self, lab: "Lab", name: str, namespace: str) -> None:
+        self.lab = lab
+        self.name = name
+        self.namespace = namespace
+        self.directory = lab.directory / name
+        self.directory.mkdir()
+
+    def run(self, *argv: str | Path, check: bool = True, timeout: float = 10.0) -> str:
+        """Run a command to its end in here; its output. A failure names the command and its words."""
+        return run("ip", "netns", "exec", self.namespace, *argv, check=check, timeout=timeout)
+
+    def ip(self, *words: str) -> str:
+        return run("ip", "-n", self.namespace, *words)
+
+    def spawn(
+        self, *argv: str | Path, log: str, env: Mapping[str, str] | None = None, append: bool = False
+    ) -> Process:
+        """Start a process that stays; `ip netns exec` becomes it, so its pid is ours to signal."""
+        path = self.directory / log
+        with path.open("ab" if append else "wb") as output:
+            popen = subprocess.Popen(
+                ["ip", "netns", "exec", self.namespace, *argv],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=os.environ | (env or {}),
+            )
+        process = Process(popen, path)
+        self.lab.processes.append(process)
+        return process
+
+    def cut(self) -> None:
+        """Lose every packet in and out; the carrier stays."""
+        drop = "priority 0; policy drop;"
+        self.run(
+            "nft",
+            f"table inet cut {{ chain i {{ type filter hook input {drop} }}; "
+            f"chain o {{ type filter hook output {drop} }}; }}",
+        )
+
+    def mend(self) -> None:
+        self.run("nft", "delete table inet cut")
+
+
+class Lab:
+    """The machines of one test."""
+
+    _numbers = itertools.count()
+
+    def __init__(self) -> None:
+        # A daemon that gave up root must be able to reach its files: pytest's own tmp_path is closed.
+        self.directory = Path(tempfile.mkdtemp(prefix="vipd-interop-", dir="/tmp"))
+        self.directory.chmod(0o755)
+        self.nodes: list[Node] = []
+        self.processes: list[Process] = []
+
+    def node(self, name: str) -> Node:
+        namespace = f"vipd{os.getpid()}-{next(self._numbers)}-{name}"
+        run("ip", "netns", "add", namespace)
+        node = Node(self, name, namespace)
+        self.nodes.append(node)
+        node.run("sysctl", "-qw", *SYSCTL)
+        node.ip("link", "set", "lo", "up")
+        return node
+
+    def wire(self, a: Node, a_port: str, b: Node, b_port: str) -> None:
+        """Connect two machines; either end is up and carries the addresses given to it later."""
+        run(
+            *("ip", "link", "add", a_port, "netns", a.namespace, "type", "veth"),
+            *("peer", "name", b_port, "netns", b.namespace),
+        )
+        a.ip("link", "set", a_port, "up")
+        b.ip("link", "set", b_port, "up")
+
+    def close(self) -> None:
+        """Stop and remove everything; print the tail of every log, which pytest shows of a failed test."""
+        for process in reversed(self.processes):
+            process.signal(signal.SIGKILL)
+        for process in self.processes:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait()
+        for node in self.nodes:
+            clear(node.namespace)
+        for log in sorted(self.directory.glob("*/*")):
+            if log.suffix in {".log", ".conf", ".toml"}:
+                lines = log.read_text(errors="replace").splitlines()[-80:]
+                print(f"----- {log.parent.name}/{log.name}", *lines, sep="\n")
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def clear(namespace: str) -> None:
+    """Remove a namespace and what still runs in it."""
+    for pid in run("ip", "netns", "pids", namespace, check=False).split():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)
+    run("ip", "netns", "delete", namespace, check=False)
+
+
+def clear_leftovers() -> None:
+    """Remove what a run left behind that was itself killed: its pid is in the names."""
+    for namespace in run("ip", "netns", "list").split():
+        owner = re.match(r"vipd(\d+)-", namespace)
+        if owner and not Path("/proc", owner[1]).exists():
+            clear(namespace)
+
+
+def run(*argv: str | Path, check: bool = True, timeout: float = 10.0) -> str:
+    done = subprocess.run(
+        argv, check=False, timeout=timeout, stdin=subprocess.DEVNULL, capture_output=True, text=True
+    )
+    if check and done.returncode:
+        words = " ".join(map(str, argv))
+        raise AssertionError(f"exit status {done.returncode}: {words}\n{done.stdout}{done.stderr}")
+    return done.stdout

@@ -1,0 +1,115 @@
+"""A pod: vipd and the service that it speaks for."""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from interop.netns import Node, Process, wait_for
+
+VIPD = (sys.executable, "-m", "vipd")
+
+
+class Pod:
+    """Runs vipd in a node. Sections of its file are given as keywords, with underscores for hyphens."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.file = node.directory / "vipd.toml"
+        self.environment = {"VIPD_SOCKET": str(node.directory / "vipd.sock")}
+        self._process: Process | None = None
+
+    @property
+    def process(self) -> Process:
+        assert self._process, "vipd was not started"
+        return self._process
+
+    def write(self, **sections: object) -> None:
+        sections.setdefault("drain", {"linger": 0.2})
+        sections.setdefault("log", {"format": "json"})
+        self.file.write_text(
+            "".join(f"{name} = {toml(value)}\n" for name, value in hyphened(sections).items())
+        )
+
+    def start(self, *prefix: str, **sections: object) -> None:
+        """Write the file and start vipd, as an argument of `prefix` where there is one."""
+        self.write(**sections)
+        self._process = self.node.spawn(
+            *prefix, *VIPD, "run", "--config", self.file, log="vipd.log", env=self.environment, append=True
+        )
+
+    def reload(self, **sections: object) -> None:
+        self.write(**sections)
+        self.process.signal(signal.SIGHUP)
+
+    def stop(self, timeout: float = 15.0) -> int:
+        """SIGTERM; the exit status."""
+        self.process.signal(signal.SIGTERM)
+        return self.process.wait(timeout)
+
+    def ask(self, *words: str) -> str:
+        """What a verb of the command line prints."""
+        variables = (f"{name}={value}" for name, value in self.environment.items())
+        return self.node.run("env", *variables, *VIPD, *words)
+
+    def status(self) -> dict:
+        return json.loads(self.ask("status", "-o", "json"))
+
+    def neighbor(self, address: str) -> dict:
+        return next(n for n in self.status()["neighbors"] if n["address"] == address)
+
+    def log(self) -> str:
+        return self._process.output() if self._process else ""
+
+    def logs(self, *words: str, timeout: float = 15.0) -> str:
+        """Wait for one event that holds all these words, and return its line."""
+        return wait_for(lambda: next(iter(self.lines(*words)), None), f"{words} in vipd's log", timeout)
+
+    def lines(self, *words: str) -> list[str]:
+        return [line for line in self.log().splitlines() if all(word in line for word in words)]
+
+    def serve(self, port: int = 8080) -> "Service":
+        return Service(self.node, port)
+
+
+class Service:
+    """A web server in a pod that can be broken and healed."""
+
+    def __init__(self, node: Node, port: int) -> None:
+        self._broken = node.directory / "broken"
+        script = Path(__file__).with_name("service.py")
+        self.process = node.spawn(
+            *(sys.executable, "-u", script, str(port), node.name, self._broken), log="service.log"
+        )
+        wait_for(lambda: "ready" in self.process.output(), "the service answers")
+
+    def fail(self) -> None:
+        self._broken.touch()
+
+    def heal(self) -> None:
+        self._broken.unlink()
+
+
+def hyphened(value: object) -> object:
+    match value:
+        case Mapping():
+            return {key.replace("_", "-"): hyphened(item) for key, item in value.items()}
+        case list() | tuple():
+            return [hyphened(item) for item in value]
+        case os.PathLike():
+            return os.fspath(value)
+        case _:
+            return value
+
+
+def toml(value: object) -> str:
+    """A value as TOML writes it on one line; an array of tables is as good inline."""
+    match value:
+        case dict():
+            return "{" + ", ".join(f"{key} = {toml(item)}" for key, item in value.items()) + "}"
+        case list():
+            return "[" + ", ".join(map(toml, value)) + "]"
+        case _:
+            return json.dumps(value)

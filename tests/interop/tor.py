@@ -1,0 +1,101 @@
+"""A ToR of the tests, whoever made it: what it is told of its pods, and what it is asked.
+
+Whatever is asked is answered by the daemon itself: nothing here knows our own code.
+"""
+
+import abc
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from interop.netns import Node, wait_for
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neighbor:
+    """A pod, as the ToR's own configuration has it."""
+
+    address: str
+    peer_as: int
+    families: tuple[str, ...] = ("ipv4", "ipv6")
+    passive: bool = True  # waits for the pod to dial
+    hold_time: int = 9
+    password: str | None = None
+    ttl_security: bool = False
+    old: bool = False  # knows two-octet AS numbers only
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """One path, in words that BIRD, FRR and GoBGP share."""
+
+    next_hop: str
+    as_path: tuple[int, ...]
+    origin: str = "IGP"
+    med: int | None = None
+    local_preference: int | None = None  # 100 where the ToR itself gave it, on eBGP
+    communities: frozenset[str] = frozenset()  # "64500:1"
+    large_communities: frozenset[str] = frozenset()  # "64500:1:2"
+
+
+class Tor(abc.ABC):
+    """A router with pods for neighbours."""
+
+    def __init__(self, node: Node, *, asn: int, router_id: str, neighbors: Sequence[Neighbor]) -> None:
+        self.node = node
+        self.asn = asn
+        self.router_id = router_id
+        self.neighbors = tuple(neighbors)
+
+    @abc.abstractmethod
+    def start(self) -> None:
+        """Start it; it answers on its command line when this returns."""
+
+    @abc.abstractmethod
+    def stop(self) -> None:
+        """End it as an operator would."""
+
+    @abc.abstractmethod
+    def state(self, address: str) -> str:
+        """State of the session with that neighbour, as RFC 4271 calls it."""
+
+    @abc.abstractmethod
+    def since(self, address: str) -> str:
+        """When the session was established: another session, another word."""
+
+    @abc.abstractmethod
+    def prefixes(self) -> frozenset[str]:
+        """Every prefix learnt by BGP."""
+
+    @abc.abstractmethod
+    def route(self, prefix: str) -> Route | None:
+        """The path it chose."""
+
+    @abc.abstractmethod
+    def shutdown(self, address: str, text: str) -> None:
+        """End a session with words for the other side (RFC 9003)."""
+
+    @abc.abstractmethod
+    def log(self) -> str: ...
+
+    def refresh(self, address: str) -> None:
+        """Ask the neighbour for its routes again."""
+        raise NotImplementedError
+
+    def end_of_ribs(self, address: str) -> int:
+        """How many End-of-RIB markers it says it got from that neighbour."""
+        raise NotImplementedError
+
+    def established(self, address: str, timeout: float = 20.0) -> str:
+        """Wait for the session; returns `since`."""
+        wait_for(lambda: self.state(address) == "Established", f"Established with {address}", timeout)
+        return self.since(address)
+
+    def learns(self, prefix: str, timeout: float = 20.0) -> Route:
+        return wait_for(lambda: self.route(prefix), f"{type(self).__name__} learns {prefix}", timeout)
+
+    def forgets(self, prefix: str, timeout: float = 20.0) -> None:
+        wait_for(lambda: prefix not in self.prefixes(), f"{type(self).__name__} forgets {prefix}", timeout)
+
+    def logs(self, words: str, timeout: float = 15.0) -> None:
+        """Wait until its log holds these words."""
+        wait_for(lambda: words in self.log(), f"{words!r} in the log of {type(self).__name__}", timeout)
