@@ -1,0 +1,57 @@
+# The verbs of the project; `make help` tells them. A machine needs Python 3.11 with venv, nothing else:
+# `demo` never asks for root, `test` asks for it to install the peers and to make network namespaces.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: bench clean demo help interop lint pythons setup test unit
+
+demo: $(VENV)/.run ## a whole rack on loopback addresses, to watch; FOREVER=1 keeps it
+	@$(BIN)/python -m vipd demo $(if $(FOREVER),--forever)
+
+test: setup lint unit pythons interop ## everything, as CI runs it: Debian packages, all tests, real peers
+
+setup: $(VENV)/.test ## what the tests need: a venv, and by apt, as root, the peers
+	@scripts/packages
+
+lint: $(VENV)/.test ## ruff and mypy
+	$(BIN)/ruff check
+	$(BIN)/mypy
+
+# 100 % by branch is asked of the files that test_layers.py calls pure, and of no others.
+unit: $(VENV)/.test ## the fast tests: unit, property and simulated time, with coverage
+	$(BIN)/coverage run -m pytest -q -m "not interop"
+	@pure=$$(cd tests && ../$(BIN)/python -c \
+		'import test_layers as t; print(",".join(str(t.MODULES[m]) for m in sorted(t.PURE)))') && \
+	$(BIN)/coverage report --skip-covered --fail-under=100 --include="$$pure"
+
+pythons: $(VENV)/.test ## the fast tests on every other Python that this machine has, 3.11 to 3.13
+	@scripts/other-pythons $(BIN)/python
+
+interop: setup ## against BIRD, FRR and GoBGP in network namespaces; as root
+	$(BIN)/pytest -q -m interop
+
+bench: setup $(VENV)/.bench ## vipd beside its peers on the same jobs: one table
+	$(BIN)/python bench
+
+clean: ## remove what the other verbs made
+	rm -rf $(VENV) build dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find src tests -name __pycache__ -prune -exec rm -rf {} +
+
+help: ## tell these verbs
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
+		while IFS='|' read -r verb words; do printf '  make %-8s %s\n' "$$verb" "$$words"; done
+
+# A venv is as new as the dependencies that it was made of.
+$(VENV)/.run: EXTRA :=
+$(VENV)/.test: EXTRA := [test]
+$(VENV)/.bench: EXTRA := [test,bench]
+$(VENV)/.%: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "vipd needs Python 3.11 or newer")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python $(PIP_INSTALL) -e '.$(EXTRA)'
+	@touch $@
