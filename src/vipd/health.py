@@ -1,7 +1,7 @@
 """From probe results to health: rise, fall, and when to look again. Values and rules, no I/O."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 Seconds = float
@@ -98,7 +98,7 @@ class CheckStatus:
 
     check: Check
     health: Health = Health.RISING
-    streak: int = 0  # results in a row that speak against, or confirm, the present side
+    streak: int = 0  # results in a row that agree with the last one
     since: Seconds = 0.0  # of the present health
     last: Result | None = None
     last_at: Seconds | None = None
@@ -108,3 +108,41 @@ class CheckStatus:
     def passing(self) -> bool:
         """Whether the VIPs it speaks for may stand."""
         return self.health in (Health.UP, Health.FALLING)
+
+
+def observe(status: CheckStatus, result: Result, now: Seconds) -> CheckStatus:
+    """The status after one more result."""
+    agrees = status.last is not None and status.last.good == result.good
+    streak = status.streak + 1 if agrees else 1
+    health = _health(status, result, streak)
+    outcome = "good" if result.good else "timeout" if result.timed_out else "bad"
+    return replace(
+        status,
+        health=health,
+        streak=streak,
+        since=status.since if health is status.health else now,
+        last=result,
+        last_at=now,
+        runs={**status.runs, outcome: status.runs.get(outcome, 0) + 1},
+    )
+
+
+def _health(status: CheckStatus, result: Result, streak: int) -> Health:
+    check = status.check
+    if result.disabled:
+        return Health.DISABLED
+    if result.good:
+        # An operator who takes the file away has decided: there is nothing to wait for.
+        rise = 1 if isinstance(check.probe, FileProbe) else check.rise
+        return Health.UP if status.passing or streak >= rise else Health.RISING
+    if status.health is Health.DOWN or streak >= check.fall:
+        return Health.DOWN
+    return Health.FALLING if status.passing else Health.RISING
+
+
+def next_delay(status: CheckStatus) -> Seconds:
+    """From the start of the last probe to the start of the next."""
+    check = status.check
+    if isinstance(check.probe, FileProbe) or status.health in (Health.RISING, Health.FALLING):
+        return check.fast_interval
+    return check.interval
