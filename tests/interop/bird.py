@@ -83,9 +83,10 @@ class Bird(Tor):
         return f"pod{[neighbor.address for neighbor in self.neighbors].index(address)}"
 
     def _protocol(self, index: int, neighbor: Neighbor) -> str:
+        who = "external" if neighbor.old else f"as {neighbor.peer_as}"  # which may be too large to be said
         options = [
             f"local as {self.asn}",
-            f"neighbor {neighbor.address} as {neighbor.peer_as}",
+            f"neighbor {neighbor.address} {who}",
             "direct",
             "debug { states, events, packets }",
             f"hold time {neighbor.hold_time}",
@@ -102,7 +103,7 @@ class Bird(Tor):
             options.append("ttl security on")
         if neighbor.old:
             options.append("enable as4 off")
-        # A table of what came in is what lets `reload in` be local; without one BIRD asks the pod.
+        # No table of what came in: `reload in` must ask the pod.
         options += [f"{family} {{ import all; export none; }}" for family in neighbor.families]
         return f"protocol bgp pod{index} {{ {' '.join(f'{option};' for option in options)} }}\n"
 

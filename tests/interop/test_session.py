@@ -89,7 +89,7 @@ def test_four_octet_as_numbers_on_both_sides(rack):
 
 
 def test_a_speaker_of_two_octets_meets_as_trans(rack):
-    tor = rack.tor(peer_as=23456, old=True)
+    tor = rack.tor(peer_as=4_200_000_010, old=True)  # either peeks into our capability
     wire = Capture(rack.switch, "pod")
     rack.pod.start(
         speaker={"local-as": 4_200_000_010}, neighbor=[neighbor()], service=[service(VIP, prepend=1)]
