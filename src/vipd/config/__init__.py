@@ -4,7 +4,10 @@ The file's format, the environment and their mistakes are known here and nowhere
 is given its own section, never the whole.
 """
 
+from vipd.config.load import load
+from vipd.config.machine import Machine
 from vipd.config.problems import ConfigError, Problem
+from vipd.config.render import render
 from vipd.config.sections import (
     ApiConfig,
     Config,
@@ -26,7 +29,10 @@ __all__ = [
     "LogConfig",
     "LogFormat",
     "LoopbackConfig",
+    "Machine",
     "Problem",
     "ServiceConfig",
     "SpeakerConfig",
+    "load",
+    "render",
 ]

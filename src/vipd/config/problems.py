@@ -1,7 +1,9 @@
 """What is wrong with a configuration, in the words of the person who wrote it."""
 
+import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 SHOWN: Final = 40  # problems that a person can read at once
 
@@ -33,3 +35,40 @@ class ConfigError(Exception):
         if (more := len(self.problems) - SHOWN) > 0:
             lines.append(f"... and {more:,} problems more")
         return "\n".join(lines)
+
+
+class Refused(Exception):  # noqa: N818 - a verdict on one value, which becomes a Problem
+    """A value is not allowed. In a list or table it may be several values, each at its place in there."""
+
+    def __init__(self, reason: str, *, within: tuple[tuple[str, object, str], ...] = ()) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.within = within  # (where in the value, "[3]" or ".ipv6", what stands there, why not)
+
+    @classmethod
+    def several(cls, within: Iterable[tuple[str, object, str]]) -> Self:
+        return cls("", within=tuple(within))
+
+
+def shown(value: object) -> str:
+    """A value as the file would spell it, on one line, short enough to be read."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case dict():
+            return "{ … }"
+        case list():
+            return f"[{len(value)} values]" if len(value) != 1 else f"[{shown(value[0])}]"
+        case str():
+            text = ascii(value) if not value.isprintable() else f'"{value}"'
+        case int() if abs(value) >= 1 << 128:
+            return "a number of more than 128 bits"
+        case _:
+            text = str(value)
+    return text if len(text) <= 80 else f"{text[:78]}…"
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """Return '; did you mean "hold-time"?', or nothing where nothing is near."""
+    near = difflib.get_close_matches(word.lower().replace("_", "-"), list(known), n=1, cutoff=0.7)
+    return f'; did you mean "{near[0]}"?' if near else ""

@@ -1,0 +1,122 @@
+"""The way from the file to a Config: read, substitute, look at every section, and say all that is wrong."""
+
+import re
+import tomllib
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
+from hashlib import blake2b
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any, Final
+
+from vipd.bgp.iana import Family
+from vipd.bgp.peer import PeerConfig
+from vipd.config.addresses import family_of
+from vipd.config.environment import substitute
+from vipd.config.machine import Machine
+from vipd.config.neighbors import read_neighbors
+from vipd.config.problems import ConfigError, Problem
+from vipd.config.reading import Reading
+from vipd.config.schema import API, DRAIN, FILE, LOG, LOOPBACK, SPEAKER, Section
+from vipd.config.sections import (
+    ApiConfig,
+    Config,
+    DrainConfig,
+    LogConfig,
+    LogFormat,
+    LoopbackConfig,
+    SpeakerConfig,
+)
+from vipd.config.services import read_services
+
+THIS_MACHINE: Final = Machine()
+
+
+def load(
+    path: str,
+    environ: Mapping[str, str],
+    *,
+    machine: Machine = THIS_MACHINE,
+    router_id: IPv4Address | None = None,
+) -> Config:
+    """Read a file. Raises ConfigError with everything that is wrong, and nothing else.
+
+    `router_id` is the one in use, which "auto" keeps: a reload must not end every session because the
+    neighbours changed places.
+    """
+    reading = Reading(path, machine)
+    try:
+        tables = substitute(_parse(path), environ, "", reading.refuse)
+    except RecursionError:
+        raise _unusable(path, "is nested too deeply") from None
+    parts = {**FILE.defaults, **reading.values(FILE, tables, "")}
+    if "VIPD_SOCKET" in environ and isinstance(parts["api"], dict):
+        parts["api"] = {"socket": environ["VIPD_SOCKET"], **parts["api"]}
+
+    def settled(section: Section, name: str) -> dict[str, Any]:
+        return {**section.defaults, **reading.values(section, parts[name], name)}
+
+    speaker, loopback, drain = (
+        settled(SPEAKER, "speaker"),
+        settled(LOOPBACK, "loopback"),
+        settled(DRAIN, "drain"),
+    )
+    api, log = settled(API, "api"), settled(LOG, "log")
+    found = read_neighbors(parts["neighbor"], parts["neighbor-defaults"], speaker, reading)
+    services = read_services(parts["service"], found, reading, manage=loopback["manage"])
+    if reading.problems:
+        raise ConfigError(tuple(reading.problems))
+    vips = {IPv4Address(vip) for service in services for vip in service.routes if "." in vip}
+    ours = speaker["router-id"] or router_id or _router_id(found.peers.values(), vips, machine)
+    return Config(
+        path=path,
+        speaker=SpeakerConfig(local_as=speaker["local-as"], router_id=ours, listen=speaker["listen"]),
+        neighbors={name: replace(peer, router_id=ours) for name, peer in found.peers.items()},
+        policies=found.policies,
+        services=services,
+        loopback=LoopbackConfig(manage=loopback["manage"], label=loopback["label"]),
+        drain=DrainConfig(linger=drain["linger"]),
+        api=ApiConfig(listen=api["listen"], socket=api["socket"]),
+        log=LogConfig(format=LogFormat(log["format"]), level=log["level"]),
+        secrets=found.secrets,
+        warnings=tuple(reading.warnings),
+    )
+
+
+def _parse(path: str) -> dict[str, Any]:
+    try:
+        octets = Path(path).read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a NUL octet in the path
+        raise _unusable(path, f"could not be read: {getattr(error, 'strerror', error)}") from None
+    try:
+        return tomllib.loads(octets.decode())
+    except UnicodeDecodeError as error:
+        line = octets.count(b"\n", 0, error.start) + 1
+        raise _unusable(f"{path}:{line}", "is not UTF-8") from None
+    except ValueError as error:  # TOMLDecodeError, or an integer of more digits than Python reads
+        where = re.search(r"at line ([0-9]+)", str(error))
+        raise _unusable(f"{path}:{where[1]}" if where else path, f"is not TOML: {error}") from None
+
+
+def _unusable(path: str, reason: str) -> ConfigError:
+    return ConfigError((Problem(path=path, reason=reason),))
+
+
+def _router_id(peers: Iterable[PeerConfig], vips: Collection[IPv4Address], machine: Machine) -> IPv4Address:
+    """Return what "auto" stands for: an address of this pod alone, which a VIP is not."""
+
+    def candidates() -> Iterator[IPv4Address]:
+        for peer in peers:
+            if family_of(peer.address) is Family.IPV4:
+                if peer.local_address is not None:
+                    yield IPv4Address(peer.local_address)
+                elif (source := machine.source_address(peer.address)) is not None:
+                    yield source
+        yield from machine.own_addresses()
+
+    for candidate in candidates():
+        if candidate not in vips:
+            return candidate
+    # Any number but zero will do (RFC 6286 section 2.1), as long as the other pods of our AS have others.
+    digest = blake2b(machine.hostname().encode(errors="surrogateescape"), digest_size=4).digest()
+    return IPv4Address(int.from_bytes(digest) or 1)

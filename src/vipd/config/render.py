@@ -1,0 +1,162 @@
+"""A Config as the file that says all of it: every default filled in, every secret by the name of its file."""
+
+import json
+from collections.abc import Iterable, Mapping
+
+from vipd.bgp.peer import PeerConfig
+from vipd.bgp.route import Policy, Route
+from vipd.config.environment import escape
+from vipd.config.sections import Config, Endpoint, ServiceConfig
+from vipd.health import Check, ExecProbe, FileProbe, HttpProbe, Probe, TcpProbe
+
+Values = Mapping[str, object]  # of one table; None is left out, for TOML has no word for it
+
+
+def render(config: Config) -> str:
+    """Return the configuration as TOML that reads as this configuration."""
+    return "\n\n".join(_tables(config)) + "\n"
+
+
+def _tables(config: Config) -> Iterable[str]:
+    speaker, listen = config.speaker, config.api.listen
+    yield _table(
+        "[speaker]",
+        {
+            "local-as": speaker.local_as,
+            "router-id": str(speaker.router_id),
+            "listen": [_endpoint(each) for each in speaker.listen],
+        },
+    )
+    for name, peer in config.neighbors.items():
+        yield _table("[[neighbor]]", _neighbor(peer, config.policies[name], config.secrets.get(name)))
+    for service in config.services:
+        yield from _service(service)
+    yield _table("[loopback]", {"manage": config.loopback.manage, "label": config.loopback.label})
+    yield _table("[drain]", {"linger": config.drain.linger})
+    yield _table("[api]", {"listen": _endpoint(listen) if listen else "", "socket": config.api.socket})
+    yield _table("[log]", {"format": config.log.format, "level": config.log.level})
+
+
+def _neighbor(peer: PeerConfig, policy: Policy, secret: str | None) -> Values:
+    return {
+        "address": peer.address,
+        "name": peer.name,
+        "description": peer.description,
+        "peer-as": "external" if peer.peer_as is None else peer.peer_as,
+        "local-as": peer.local_as,
+        "port": peer.port,
+        "local-address": peer.local_address or "auto",
+        "passive": peer.passive,
+        "families": [str(family) for family in peer.families],
+        "hold-time": peer.hold_time,
+        "connect-retry": peer.connect_retry,
+        "idle-hold": peer.idle_hold,
+        "idle-hold-max": peer.idle_hold_max,
+        "md5-password-file": secret,
+        "ttl-security": peer.ttl_security or False,
+        "ebgp-multihop": peer.multihop,
+        "next-hop": {str(family): str(hop) for family, hop in policy.next_hop.items()} or "self",
+        **_levers(policy),
+    }
+
+
+def _levers(said: Route | Policy) -> Values:
+    return {
+        "med": said.med,
+        "local-preference": said.local_preference,
+        "prepend": said.prepend,
+        "communities": [":".join(map(str, each)) for each in said.communities],
+        "large-communities": [":".join(map(str, each)) for each in said.large_communities],
+    }
+
+
+def _service(config: ServiceConfig) -> Iterable[str]:
+    """Yield the table of a service, and those of its VIPs from the first on that has something of its own."""
+    vips, routes = config.service.vips, config.routes
+    checks: dict[str | None, list[Check]] = {}
+    for check in config.checks.values():
+        checks.setdefault(check.vip, []).append(check)
+    first = routes[vips[0]]
+    common = first if all(route == first for route in routes.values()) else Route(neighbors=first.neighbors)
+    plain = 0
+    while plain < len(vips) and routes[vips[plain]] == common and vips[plain] not in checks:
+        plain += 1
+    yield _table(
+        "[[service]]",
+        {
+            "name": config.service.name,
+            "vips": list(vips[:plain]),
+            "neighbors": None if common.neighbors is None else sorted(common.neighbors),
+            **_levers(common),
+            "on-change": config.hook and list(config.hook.command),
+            "on-change-timeout": config.hook and config.hook.timeout,
+            "require-address": config.require_address,
+        },
+    )
+    for check in checks.get(None, ()):
+        yield _table("[[service.check]]", _check(check))
+    for vip in vips[plain:]:
+        own = {} if routes[vip] == common else _levers(routes[vip])
+        yield _table("[[service.vip]]", {"address": vip, **own})
+        for check in checks.get(vip, ()):
+            yield _table("[[service.vip.check]]", _check(check))
+
+
+def _check(check: Check) -> Values:
+    return {
+        **_probe(check.probe),
+        "name": check.name,
+        "interval": check.interval,
+        "fast-interval": check.fast_interval,
+        "timeout": check.timeout,
+        "rise": check.rise,
+        "fall": check.fall,
+    }
+
+
+def _probe(probe: Probe) -> Values:
+    match probe:
+        case TcpProbe():
+            return {"tcp": _endpoint((probe.host, probe.port))}
+        case ExecProbe():
+            return {"exec": list(probe.command)}
+        case FileProbe():
+            return {"file": probe.path}
+        case HttpProbe():
+            return {
+                "http": probe.url,
+                "status": [low if low == high else f"{low}-{high}" for low, high in probe.status],
+                "body": probe.body,
+                "headers": dict(probe.headers),
+                "host": probe.host,
+                "tls-name": probe.tls_name,
+                "tls-ca": probe.tls_ca,
+                "tls-verify": probe.tls_verify if probe.url.startswith("https:") else None,
+            }
+
+
+def _endpoint(endpoint: Endpoint) -> str:
+    host, port = endpoint
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _table(title: str, values: Values) -> str:
+    lines = [f"{key} = {_toml(value)}" for key, value in values.items() if value is not None]
+    return "\n".join((title, *lines))
+
+
+def _toml(value: object) -> str:
+    match value:
+        case bool():
+            return str(value).lower()
+        case str():
+            # JSON escapes as TOML does, but for one octet.
+            return json.dumps(escape(value), ensure_ascii=False).replace("\x7f", "\\u007F")
+        case list() if len(value) > 8:
+            return "".join(("[\n", *(f"  {_toml(item)},\n" for item in value), "]"))
+        case list():
+            return f"[{', '.join(map(_toml, value))}]"
+        case dict():
+            return f"{{{', '.join(f'{_toml(key)} = {_toml(item)}' for key, item in value.items())}}}"
+        case _:
+            return str(value)
