@@ -1,0 +1,200 @@
+"""What answers when asked: GET /metrics /healthz /readyz /status, over TCP and over a unix socket.
+
+It only reads. Nothing is rendered unless asked for, and no client, slow or hostile, costs more than a few
+connections and a fifth of the loop's time.
+"""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import ExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Final, Never
+
+import structlog
+
+from vipd.children import follow
+from vipd.config import ApiConfig
+from vipd.imports import staged
+from vipd.latest import Latest
+from vipd.listeners import Place, listening, spell
+from vipd.status import Observed, snapshot, unready
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+log = structlog.get_logger()
+
+Seconds = float
+Source = Callable[[], Observed]
+Answer = tuple[int, str, bytes]  # HTTP status, content type, body
+Answers = Mapping[str, Callable[[], Answer]]  # by path; each call renders the page anew
+
+CONNECTIONS: Final = 16  # at a time, on each listener; more are closed at once
+PATIENCE: Final[Seconds] = 10.0  # for a connection, from its first octet to the last of our answer
+REST: Final = 4  # a page that took t to render is not rendered again for 4 t
+GRACE: Final[Seconds] = 1.0  # for answers under way, when a listener goes
+RETRY: Final[Seconds] = 1.0  # doubles up to:
+RETRY_MAX: Final[Seconds] = 60.0
+
+METHODS: Final = ("GET", "HEAD")
+JSON: Final = "application/json"
+
+
+@asynccontextmanager
+async def serve(
+    config: Latest[ApiConfig], source: Source, *, after: Callable[[], Awaitable[object]] | None = None
+) -> AsyncIterator[None]:
+    """Answer while inside. The libraries are imported, and the listeners opened, once `after()` is done."""
+    async with asyncio.TaskGroup() as group:
+        serving = group.create_task(_serve(config, source, after), name="api")
+        try:
+            yield
+        finally:
+            serving.cancel()
+
+
+async def _serve(
+    config: Latest[ApiConfig], source: Source, after: Callable[[], Awaitable[object]] | None
+) -> Never:
+    if after is not None:
+        await after()
+    await staged("aiohttp.web", "prometheus_client", "vipd.metrics")
+    answers = _answers(source)
+    places: Latest[Mapping[str, Place]] = Latest({})
+
+    async def listen(kind: str, place: Place) -> None:
+        await _listen(kind, place, answers)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(follow(places, listen), name="api listeners")
+        async for section in config:
+            wanted: dict[str, Place | None] = {"tcp": section.listen, "unix": section.socket}
+            places.set({kind: place for kind, place in wanted.items() if place})
+    raise AssertionError("a Latest never ends")  # the loop above leaves only by an exception
+
+
+# --- what is answered ---------------------------------------------------------------------------------
+
+
+def _answers(source: Source) -> Answers:
+    from vipd import metrics  # noqa: PLC0415 - with what it imports it is too heavy for the start
+
+    process = metrics.of_the_process()
+
+    def healthz() -> Answer:
+        return 200, JSON, _json({"alive": True})  # the loop answers: that is all it says
+
+    def readyz() -> Answer:
+        why = unready(source())
+        return 503 if why else 200, JSON, _json({"ready": not why, "unready": why})
+
+    def status() -> Answer:
+        return 200, JSON, _json(snapshot(source()))
+
+    def scrape() -> Answer:
+        return 200, metrics.CONTENT_TYPE, metrics.page(source(), process)
+
+    return {"/healthz": healthz, "/readyz": readyz, "/status": status, "/metrics": scrape}
+
+
+class _Pace:
+    """Renders pages one after the other, with rests in between."""
+
+    def __init__(self) -> None:
+        self._turn = asyncio.Lock()
+        self._rested_at: Seconds = 0.0
+
+    async def render(self, page: Callable[[], Answer]) -> Answer:
+        loop = asyncio.get_running_loop()
+        async with self._turn:
+            await asyncio.sleep(self._rested_at - loop.time())
+            began = loop.time()
+            try:
+                return page()
+            finally:
+                ended = loop.time()
+                self._rested_at = ended + REST * (ended - began)
+
+
+async def _answer(request: "web.BaseRequest", answers: Answers, pace: _Pace) -> Answer:
+    page = answers.get(request.path)
+    if page is None:
+        return 404, JSON, _json({"error": f"there is no {request.path}", "pages": sorted(answers)})
+    if request.method not in METHODS:
+        return 405, JSON, _json({"error": f"{request.method} is not allowed", "allowed": METHODS})
+    try:
+        return await pace.render(page)
+    except Exception:
+        log.exception("request_failed", path=request.path)
+        return 500, JSON, _json({"error": "this is a bug in vipd; its log has the traceback"})
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value).encode() + b"\n"
+
+
+# --- where it is answered -----------------------------------------------------------------------------
+
+
+async def _listen(kind: str, place: Place, answers: Answers) -> None:
+    """Serve at one place for ever; where that is taken or forbidden, try again, ever more rarely."""
+    from aiohttp import web  # noqa: PLC0415 - too heavy for the start
+
+    pace = _Pace()
+
+    async def respond(request: web.BaseRequest) -> web.StreamResponse:
+        status, content_type, body = await _answer(request, answers, pace)
+        response = web.Response(status=status, body=body, headers={"Content-Type": content_type})
+        if status == 405:
+            response.headers["Allow"] = ", ".join(METHODS)
+        response.force_close()  # one connection, one request: nothing idle to keep count of
+        return response
+
+    with ExitStack() as stack:
+        listener = await _opened(kind, place, stack)
+        server = web.Server(respond, access_log=None, lingering_time=0)
+        try:
+            await _accept(listener, server)
+        finally:
+            listener.close()
+            await server.shutdown(GRACE)
+
+
+async def _opened(kind: str, place: Place, stack: ExitStack) -> socket.socket:
+    pause = RETRY
+    while True:
+        try:
+            listener = stack.enter_context(listening(place))
+        except OSError as error:
+            if pause == RETRY:  # said once, not at every attempt
+                log.warning("api_listen_failed", listener=kind, address=spell(place), reason=_reason(error))
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, RETRY_MAX)
+        else:
+            log.info("api_listening", listener=kind, address=spell(place))
+            return listener
+
+
+async def _accept(listener: socket.socket, server: "web.Server") -> Never:
+    loop = asyncio.get_running_loop()
+    failing = False
+    while True:
+        try:
+            connection, _ = await loop.sock_accept(listener)
+            if len(server.connections) >= CONNECTIONS:
+                connection.close()
+                await asyncio.sleep(0)  # a flood of them is not a reason to do nothing else
+                continue
+            transport, _ = await loop.connect_accepted_socket(server, connection)
+            loop.call_later(PATIENCE, transport.abort)
+            failing = False
+        except OSError as error:  # no file descriptor left, or the client is gone already
+            if not failing:
+                log.warning("api_accept_failed", reason=_reason(error))
+            failing = True
+            await asyncio.sleep(RETRY)
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)

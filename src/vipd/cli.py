@@ -1,0 +1,215 @@
+# ruff: noqa: PLC0415, T201 - each verb imports what it needs when it is asked for; printing is what it does
+"""The verbs. To read must cost no more than to read: no verb pays for the libraries of another."""
+
+import json
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
+
+from vipd.grammar import parser
+
+SCHEMA: Final = 1  # of the JSON that we can read
+INTERRUPTED: Final = 130  # 128 + SIGINT, as shells count
+
+
+class Refused(Exception):  # noqa: N818 - an end, not a mistake of ours
+    """Why a verb cannot be done, in a sentence, and its exit status."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb and return its exit status, as sysexits.h has them."""
+    arguments = parser().parse_args(argv)
+    try:
+        status = VERBS[arguments.verb](arguments)
+        sys.stdout.flush()
+    except Refused as refused:
+        print(f"vipd: {refused}", file=sys.stderr)
+        return refused.status
+    except BrokenPipeError:
+        # The reader has seen enough (`| head`); nothing may be left for the interpreter to write at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return os.EX_OK
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except OSError as error:
+        print(f"vipd: {error}", file=sys.stderr)
+        return os.EX_NOPERM if isinstance(error, PermissionError) else os.EX_IOERR
+    except Exception:  # noqa: BLE001 - a traceback is for us; the sentence is for whoever sees it
+        from traceback import print_exc
+
+        print_exc()
+        print("vipd: this is a bug in vipd", file=sys.stderr)
+        return os.EX_SOFTWARE
+    return status
+
+
+# --- the verbs ----------------------------------------------------------------------------------------
+
+
+def run(arguments: Namespace) -> int:
+    from vipd import app, log
+    from vipd.config import ConfigError, LogConfig
+
+    log.configure(LogConfig())  # until the configuration says otherwise
+    try:
+        return app.run(arguments.config)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return os.EX_CONFIG
+    except Exception as error:
+        causes = list(_causes(error))
+        if all(isinstance(cause, PermissionError) for cause in causes):
+            raise Refused(os.EX_NOPERM, str(causes[0])) from error
+        log.log.critical("crashed", reason="this is a bug in vipd", exc_info=error)
+        return os.EX_SOFTWARE
+    finally:
+        log.STDERR.settle(1.0)
+
+
+def check(arguments: Namespace) -> int:
+    from vipd.config import ConfigError, load, render
+
+    try:
+        config = load(arguments.file or arguments.config, os.environ)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return os.EX_CONFIG
+    for warning in config.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    print(render(config), end="")
+    return os.EX_OK
+
+
+def status(arguments: Namespace) -> int:
+    from vipd import text
+
+    return _print(arguments, _everything(arguments), text.status)
+
+
+def neighbors(arguments: Namespace) -> int:
+    from vipd import text
+
+    everything = _everything(arguments)
+    peers, wanted = everything["neighbors"], arguments.neighbor
+    if wanted is None:
+        return _print(arguments, peers, lambda _: text.neighbors(everything))
+    for peer in peers:
+        if wanted in (peer["name"], peer["address"]):
+            return _print(arguments, peer, text.neighbor)
+    known = [peer["name"] for peer in peers]
+    raise Refused(os.EX_DATAERR, f"no neighbour is called {wanted}; {_there_are(known)}")
+
+
+def vips(arguments: Namespace) -> int:
+    from vipd import text
+
+    everything = _everything(arguments)
+    rows = [
+        {"service": service["name"], **vip} for service in everything["services"] for vip in service["vips"]
+    ]
+    return _print(arguments, rows, text.vips)
+
+
+def why(arguments: Namespace) -> int:
+    from vipd import text
+
+    everything = _everything(arguments)
+    address = _address(arguments.vip)
+    explanation = text.explain(everything, address)
+    if explanation is not None:
+        return _print(arguments, explanation, text.why)
+    known = [vip["vip"] for service in everything["services"] for vip in service["vips"]]
+    raise Refused(os.EX_DATAERR, f"no service has the VIP {address}; {_there_are(known)}")
+
+
+def convert(arguments: Namespace) -> int:
+    from vipd.convert import exabgp
+    from vipd.convert.errors import ConvertError
+
+    try:
+        print(exabgp.convert(arguments.files), end="")
+    except ConvertError as error:
+        raise Refused(os.EX_DATAERR, str(error)) from error
+    return os.EX_OK
+
+
+def demo(arguments: Namespace) -> int:
+    from vipd import demo
+
+    return demo.run(forever=arguments.forever)
+
+
+def healthcheck(arguments: Namespace) -> int:
+    from vipd.daemon import Unreachable, ask
+
+    try:
+        ask(arguments.socket, "/healthz")
+    except Unreachable as unreachable:
+        print(f"vipd: {unreachable}", file=sys.stderr)
+        return 1
+    return os.EX_OK
+
+
+def completion(arguments: Namespace) -> int:
+    from vipd.completion import SCRIPTS
+
+    print(SCRIPTS[arguments.shell](parser()), end="")
+    return os.EX_OK
+
+
+VERBS: Final[dict[str, Callable[[Namespace], int]]] = {
+    verb.__name__: verb
+    for verb in (run, check, status, neighbors, vips, why, convert, demo, healthcheck, completion)
+}
+
+
+# --- what they share ----------------------------------------------------------------------------------
+
+
+def _everything(arguments: Namespace) -> Any:
+    from vipd.daemon import Unreachable, ask
+
+    try:
+        everything = ask(arguments.socket, "/status")
+    except Unreachable as unreachable:
+        raise Refused(os.EX_UNAVAILABLE, str(unreachable)) from unreachable
+    if everything.get("schema") != SCHEMA:
+        raise Refused(
+            os.EX_UNAVAILABLE, f"the vipd at {arguments.socket} is of another version than this command"
+        )
+    return everything
+
+
+def _print(arguments: Namespace, answer: Any, render: Callable[[Any], str]) -> int:
+    print(json.dumps(answer, indent=2) if arguments.output == "json" else render(answer))
+    return os.EX_OK
+
+
+def _address(text: str) -> str:
+    """Spell an address as vipd does, however it was typed; a host prefix will do as well."""
+    from ipaddress import ip_interface
+
+    try:
+        return str(ip_interface(text).ip)
+    except ValueError:
+        raise Refused(os.EX_USAGE, f"{text} is not an address") from None
+
+
+def _there_are(known: Sequence[str]) -> str:
+    more = f" and {len(known) - 10} more" if len(known) > 10 else ""
+    return f"there are {', '.join(known[:10])}{more}" if known else "there are none"
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Unpack what task groups have packed, one into the other."""
+    if isinstance(error, BaseExceptionGroup):
+        for part in error.exceptions:
+            yield from _causes(part)
+    else:
+        yield error

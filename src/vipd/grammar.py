@@ -1,0 +1,245 @@
+"""What may be said to `vipd`: its verbs and their options, with what `--help` tells of each."""
+
+import argparse
+import os
+from textwrap import dedent
+from typing import Final, Never
+
+from vipd import __version__
+
+CONFIG: Final = "/etc/vipd/vipd.toml"
+SOCKET: Final = "/run/vipd/vipd.sock"
+SHELLS: Final = ("bash", "zsh", "fish")
+
+EXIT_STATUS: Final = """\
+exit status:
+  0   done
+  1   healthcheck: not alive
+  64  wrong use of this command
+  65  no such VIP or neighbour; a file that cannot be converted
+  69  no vipd answers at the socket
+  70  a bug in vipd
+  74  reading or writing failed
+  77  permission denied
+  78  the configuration is wrong
+
+`vipd VERB --help` tells more of a verb, with examples.
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong on one line, and exits as sysexits.h wants it."""
+
+    def error(self, message: str) -> Never:
+        self.exit(os.EX_USAGE, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def parser() -> Parser:
+    """Build the parser; `verb` of what it returns is the verb's name."""
+    top = Parser(
+        prog="vipd",
+        description="Announces the addresses of services (VIPs) from this pod to its top-of-rack switches.",
+        epilog=EXIT_STATUS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"vipd {__version__}", help="print the version")
+    verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=Parser)
+
+    def verb(name: str, summary: str, text: str) -> Parser:
+        return verbs.add_parser(
+            name,
+            help=summary,
+            description=dedent(text).strip(),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+
+    run = verb(
+        "run",
+        "run the daemon, in the foreground",
+        """
+        Run the daemon in the foreground: sessions to the neighbours, checks of the services, and their
+        VIPs announced for as long as the checks pass. Logs to standard error.
+
+        signals:
+          SIGHUP            read the configuration again; a wrong one changes nothing and is said so
+          SIGTERM, SIGINT   withdraw, wait until the neighbours have it, linger, and leave;
+                            a second one leaves at once
+
+        examples:
+          vipd run
+          vipd run --config ./vipd.toml
+          VIPD_LOCAL_AS=64147 vipd run       # for a file that says local-as = "${VIPD_LOCAL_AS}"
+        """,
+    )
+    _config(run)
+
+    check = verb(
+        "check",
+        "read the configuration and say what it comes to",
+        """
+        Read a configuration and print it with all defaults filled in. Every problem is told on a line of
+        standard error, with its key, its value and what is allowed; so are warnings, of what is allowed
+        and most likely not meant. Nothing is contacted and nothing is changed.
+
+        examples:
+          vipd check                         # the file that `vipd run` would read
+          vipd check vipd.toml && systemctl reload vipd
+          diff <(vipd check old.toml) <(vipd check new.toml)
+        """,
+    )
+    check.add_argument("file", nargs="?", metavar="FILE", help="what to read instead of --config")
+    _config(check)
+
+    _asking(
+        verb(
+            "status",
+            "how this pod fares, on one screen",
+            """
+            Say on one screen how this pod fares: whether it is ready and if not why, its sessions, its
+            services and their checks.
+
+            examples:
+              vipd status
+              vipd status -o json | jq .ready
+              watch -n1 vipd status
+            """,
+        )
+    )
+
+    neighbors = verb(
+        "neighbors",
+        "the BGP sessions, or everything about one",
+        """
+        List the BGP sessions as `show bgp summary` of vtysh does; State/PfxSnt is the number of prefixes
+        told to a neighbour whose session is Established, and the state of one whose is not. With a name
+        or an address, tell everything about that one: what was agreed, the capabilities of both sides,
+        counters, the last error.
+
+        examples:
+          vipd neighbors
+          vipd neighbors 10.20.151.129
+          vipd neighbors tor-a -o json | jq .last_error.text
+        """,
+    )
+    neighbors.add_argument(
+        "neighbor", nargs="?", metavar="NAME|ADDRESS", help="tell everything about this one"
+    )
+    _asking(neighbors)
+
+    _asking(
+        verb(
+            "vips",
+            "the VIPs, and whether each is announced",
+            """
+            List the VIPs: whether each is announced, the verdict on it, since when, how many neighbours
+            have been told, and the reason.
+
+            examples:
+              vipd vips
+              vipd vips -o json | jq -r '.[] | select(.announced | not) | .vip'
+            """,
+        )
+    )
+
+    why = verb(
+        "why",
+        "why a VIP is announced, or is not",
+        """
+        Explain one VIP: the verdict on it, what that rests on (each check with its last result), and which
+        neighbour has been told or why not.
+
+        examples:
+          vipd why 192.0.2.166
+          vipd why 2001:db8::1 -o json
+        """,
+    )
+    why.add_argument("vip", metavar="VIP", help="an address of a service")
+    _asking(why)
+
+    convert = verb(
+        "convert",
+        "make a vipd.toml of another program's configuration",
+        """
+        Print the vipd.toml that announces what another program's configuration does. What has no
+        equivalent is said in a comment at its place; docs/migration-exabgp.md tells the whole way.
+
+        examples:
+          vipd convert exabgp /etc/exabgp/exabgp.conf > vipd.toml
+          vipd check vipd.toml
+        """,
+    )
+    convert.add_argument("program", choices=("exabgp",), help="whose configuration it is")
+    convert.add_argument("files", nargs="+", metavar="FILE", help="its configuration files")
+
+    verb(
+        "demo",
+        "a whole rack on this machine: watch a VIP go and return",
+        """
+        Run three pods and two top-of-rack switches on loopback addresses, without root: real BGP sessions,
+        a real HTTP service being checked. A service fails and recovers; the times are shown. Ends by
+        itself.
+
+        examples:
+          vipd demo
+          vipd demo --forever                # until Ctrl-C; says where its /metrics and /status are
+        """,
+    ).add_argument("--forever", action="store_true", help="go on until interrupted")
+
+    _socket(
+        verb(
+            "healthcheck",
+            "exit 0 if the daemon is alive, 1 if not",
+            """
+            Ask the daemon whether its event loop answers; for the health check of a container. Says
+            nothing but why not.
+
+            examples:
+              HEALTHCHECK CMD ["vipd", "healthcheck"]              # in a Containerfile
+              livenessProbe: {exec: {command: [vipd, healthcheck]}}  # in Kubernetes
+            """,
+        )
+    )
+
+    completion = verb(
+        "completion",
+        "print the script that completes these words in a shell",
+        """
+        Print the script that lets a shell complete what is typed after `vipd`.
+
+        examples:
+          source <(vipd completion bash)     # in ~/.bashrc
+          source <(vipd completion zsh)      # in ~/.zshrc
+          vipd completion fish | source      # in ~/.config/fish/config.fish
+        """,
+    )
+    completion.add_argument("shell", choices=SHELLS, help="whose script")
+    return top
+
+
+def _config(parser: Parser) -> None:
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        default=os.environ.get("VIPD_CONFIG") or CONFIG,
+        help=f"the configuration ($VIPD_CONFIG, {CONFIG})",
+    )
+
+
+def _socket(parser: Parser) -> None:
+    parser.add_argument(
+        "--socket",
+        metavar="PATH",
+        default=os.environ.get("VIPD_SOCKET") or SOCKET,
+        help=f"where the daemon answers ($VIPD_SOCKET, {SOCKET})",
+    )
+
+
+def _asking(parser: Parser) -> None:
+    parser.add_argument(
+        "-o",
+        "--output",
+        choices=("text", "json"),
+        default="text",
+        help="what to print: text (default) or json",
+    )
+    _socket(parser)

@@ -1,0 +1,332 @@
+"""Everything there is to see, at one instant: what `/status`, `/readyz`, `/metrics` and the CLI are made of.
+
+Values and their rendering as JSON. Counts and differences of time are made here; nothing is decided here.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from shlex import join
+from typing import Any
+
+from vipd.bgp.iana import describe_error
+from vipd.bgp.peer import Down, Negotiated, PeerStatus, State
+from vipd.bgp.wire import Prefix
+from vipd.config.sections import Config, ServiceConfig
+from vipd.coord.member import Announcements, Phase, Verdict, Vip
+from vipd.health import Check, CheckStatus, ExecProbe, FileProbe, Health, HttpProbe, Result, TcpProbe
+
+SCHEMA = 1  # of the JSON; grows when a field changes its meaning or goes, not when one is added
+
+Seconds = float
+Epoch = float  # seconds since 1970, for people and for Prometheus; nothing is decided by it
+Json = dict[str, Any]
+
+DIRECTIONS = ("sent", "received")
+MESSAGES = ("open", "update", "notification", "keepalive", "route_refresh")
+RESULTS = ("good", "bad", "timeout")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """How the last reading of the configuration went, the one at the start included."""
+
+    ok: bool
+    at: Epoch
+    error: str | None = None  # what was wrong, in one line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """The facts of one instant. Nothing is copied: it is as cheap as its fields."""
+
+    version: str
+    pod: str  # the host's name
+    pid: int
+    config: Config  # the one in force
+    loaded: Epoch  # when that was read
+    reading: Reading
+    phase: Phase
+    started: Seconds  # loop time
+    now: Seconds  # loop time
+    wall: Epoch  # the same instant
+    peers: Mapping[str, PeerStatus] = field(default_factory=dict)  # by name
+    announcements: Mapping[str, Announcements] = field(default_factory=dict)  # by service
+    checks: Mapping[str, CheckStatus] = field(default_factory=dict)  # by the keys of ServiceConfig.checks
+    held: frozenset[Vip] | None = None  # addresses on this machine; None: nobody looks
+    told: Mapping[str, Collection[Prefix]] = field(default_factory=dict)  # by peer: its Adj-RIB-Out
+    prefixes: Mapping[Vip, Prefix] = field(default_factory=dict)  # each VIP, as `told` names it
+    lag: Seconds = 0.0  # of the event loop, latest
+    lag_max: Seconds = 0.0  # since the start
+    log_lines_dropped: int = 0
+
+    def peer(self, name: str) -> PeerStatus:
+        """How a configured peer fares; Idle before its session has first been heard of."""
+        known = self.peers.get(name)
+        if known is not None:
+            return known
+        return PeerStatus(config=self.config.neighbors[name], state=State.IDLE, since=self.started)
+
+    def check(self, key: str, check: Check) -> CheckStatus:
+        """How a configured check fares; rising before its first result."""
+        return self.checks.get(key) or CheckStatus(check=check, since=self.started)
+
+    def hearing(self) -> Mapping[str, Collection[Prefix]]:
+        """What each Established session has been told, by peer name, in the order of the configuration."""
+        return {
+            name: self.told.get(name, ())
+            for name in self.config.neighbors
+            if self.peer(name).state is State.ESTABLISHED
+        }
+
+    def verdicts(self, service: ServiceConfig) -> Iterator[tuple[Vip, Verdict | None]]:
+        """Each VIP of a service with what was decided; None: nothing yet."""
+        announcements = self.announcements.get(service.service.name)
+        verdicts = announcements.verdicts if announcements is not None else {}
+        for vip in service.service.vips:
+            yield vip, verdicts.get(vip)
+
+
+def unready(observed: Observed) -> tuple[str, ...]:
+    """Say why traffic should not be counted on yet, a sentence a cause; empty: ready.
+
+    Ready is: running, and every VIP of every service announced and told to at least one Established peer.
+    """
+    if observed.phase is not Phase.RUNNING:
+        return ("this pod is leaving",)
+    hearing = observed.hearing()
+    unheard = "announced, but " + ("not yet told" if hearing else "no session is Established")
+    causes: list[str] = []
+    for service in observed.config.services:
+        vips_by_cause: dict[str, list[Vip]] = {}
+        for vip, verdict in observed.verdicts(service):
+            if verdict is None:
+                cause = "not yet decided upon"
+            elif verdict.rank is None:
+                cause = f"not announced: {verdict.reason}"
+            elif not any(observed.prefixes.get(vip) in told for told in hearing.values()):
+                cause = unheard
+            else:
+                continue
+            vips_by_cause.setdefault(cause, []).append(vip)
+        for cause, vips in vips_by_cause.items():
+            causes.append(f"{service.service.name}: {_some(vips)} {cause}")
+    return tuple(causes)
+
+
+def snapshot(observed: Observed) -> Json:
+    """Render everything as the JSON of `/status`. Durations are seconds up to now."""
+    config = observed.config
+    why = unready(observed)
+    return {
+        "schema": SCHEMA,
+        "version": observed.version,
+        "pod": observed.pod,
+        "pid": observed.pid,
+        "phase": observed.phase.value,
+        "uptime": _ago(observed, observed.started),
+        "time": when(observed.wall),
+        "ready": not why,
+        "unready": list(why),
+        "config": {
+            "path": str(config.path),
+            "loaded": when(observed.loaded),
+            "reload": {
+                "ok": observed.reading.ok,
+                "at": when(observed.reading.at),
+                "error": observed.reading.error,
+            },
+            "warnings": list(config.warnings),
+        },
+        "speaker": {
+            "local_as": config.speaker.local_as,
+            "router_id": str(config.speaker.router_id),
+            "listen": [_host_port(host, port) for host, port in config.speaker.listen],
+        },
+        "loop": {"lag": round(observed.lag, 6), "lag_max": round(observed.lag_max, 6)},
+        "log": {"lines_dropped": observed.log_lines_dropped},
+        "neighbors": [_neighbor(observed, observed.peer(name)) for name in config.neighbors],
+        "services": [_service(observed, service) for service in config.services],
+    }
+
+
+def when(epoch: Epoch) -> str:
+    """Write a wall-clock time as ISO 8601 in UTC, to the second."""
+    return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def target(check: Check) -> tuple[str, str]:
+    """Name the type of a check and what it looks at."""
+    match check.probe:
+        case HttpProbe(url=url):
+            return "http", url
+        case TcpProbe(host=host, port=port):
+            return "tcp", _host_port(host, port)
+        case ExecProbe(command=("/bin/sh", "-c", line)):
+            return "exec", line
+        case ExecProbe(command=command):
+            return "exec", join(command)
+        case FileProbe(path=path):
+            return "file", path
+
+
+def health(statuses: Collection[CheckStatus]) -> Health:
+    """Say how a service is by its own checks: as its worst one; up without any."""
+    worst = (Health.DISABLED, Health.DOWN, Health.RISING, Health.FALLING)
+    present = {status.health for status in statuses if status.check.vip is None}
+    return next((word for word in worst if word in present), Health.UP)
+
+
+def _neighbor(observed: Observed, peer: PeerStatus) -> Json:
+    config, negotiated = peer.config, peer.negotiated
+    established = peer.state is State.ESTABLISHED and peer.established_at is not None
+    return {
+        "name": config.name,
+        "address": config.address,
+        "port": config.port,
+        "description": config.description,
+        "peer_as": negotiated.peer_as if negotiated is not None else config.peer_as,
+        "peer_router_id": str(negotiated.peer_router_id) if negotiated is not None else None,
+        "local_as": config.local_as,
+        "local_address": peer.local_address or config.local_address,
+        "passive": config.passive,
+        "admin_up": True,  # a configured neighbour is wanted: no verb takes one down
+        "state": peer.state.value,
+        "state_for": _ago(observed, peer.since),
+        "uptime": _ago(observed, peer.established_at) if established else None,
+        "established": peer.established,
+        "dropped": peer.dropped,
+        "negotiated": _agreed(negotiated) if negotiated is not None else None,
+        "capabilities": {"offered": list(peer.offered), "received": list(peer.received)},
+        "messages": {
+            direction: {kind: peer.messages.get((direction, kind), 0) for kind in MESSAGES}
+            for direction in DIRECTIONS
+        },
+        "notifications": [
+            {
+                "direction": direction,
+                "code": code,
+                "subcode": subcode,
+                "name": describe_error(code, subcode),
+                "count": count,
+            }
+            for (direction, code, subcode), count in sorted(peer.notifications.items())
+        ],
+        "received_updates": {
+            "prefixes": peer.prefixes_received,
+            "treat_as_withdraw": peer.treat_as_withdraw,
+            "attribute_discard": peer.attribute_discard,
+        },
+        "prefixes": {
+            str(family): {
+                "desired": peer.desired.get(family, 0),
+                "advertised": peer.advertised.get(family, 0),
+            }
+            for family in config.families
+        },
+        "untold": {str(family): why for family, why in peer.untold.items()},
+        "last_error": _error(observed, peer.last_error, peer.last_error_at),
+        "retry_in": None if peer.retry_at is None else round(max(0.0, peer.retry_at - observed.now), 3),
+    }
+
+
+def _agreed(negotiated: Negotiated) -> Json:
+    return {
+        "hold_time": negotiated.hold_time,
+        "keepalive": negotiated.keepalive,
+        "families": [str(family) for family in negotiated.families],
+        "four_octet_as": negotiated.four_octet_as,
+        "route_refresh": negotiated.route_refresh,
+        "ebgp": negotiated.ebgp,
+    }
+
+
+def _error(observed: Observed, error: Down | None, at: Seconds | None) -> Json | None:
+    if error is None:
+        return None
+    return {
+        "ago": _ago(observed, at),
+        "cause": error.cause.value,
+        "code": error.code,
+        "subcode": error.subcode,
+        "text": error.text,
+    }
+
+
+def _service(observed: Observed, service: ServiceConfig) -> Json:
+    checks = [observed.check(key, check) for key, check in service.checks.items()]
+    hearing = tuple(observed.hearing().items())
+    held = observed.held
+    return {
+        "name": service.service.name,
+        "health": health(checks).value,
+        "vips": [
+            {
+                "vip": vip,
+                "verdict": verdict.word.value if verdict is not None else None,
+                "rank": verdict.rank if verdict is not None else None,
+                "reason": verdict.reason if verdict is not None else "not yet decided upon",
+                "for": _ago(observed, verdict.since) if verdict is not None else None,
+                "announced": verdict is not None and verdict.rank is not None,
+                "announced_to": [name for name, told in hearing if observed.prefixes.get(vip) in told],
+                "neighbors": _audience(service, vip),
+                "held": None if held is None else vip in held,
+            }
+            for vip, verdict in observed.verdicts(service)
+        ],
+        "checks": [_check(observed, status) for status in checks],
+    }
+
+
+def _audience(service: ServiceConfig, vip: Vip) -> list[str] | None:
+    """Name those who are to hear it; None: all."""
+    names = service.routes[vip].neighbors
+    return None if names is None else sorted(names)
+
+
+def _check(observed: Observed, status: CheckStatus) -> Json:
+    check = status.check
+    kind, aim = target(check)
+    return {
+        "name": check.name,
+        "type": kind,
+        "target": aim,
+        "vip": check.vip,
+        "health": status.health.value,
+        "streak": status.streak,
+        "for": _ago(observed, status.since),
+        "interval": check.interval,
+        "rise": check.rise,
+        "fall": check.fall,
+        "last": _result(observed, status.last, status.last_at),
+        "runs": {result: status.runs.get(result, 0) for result in RESULTS},
+    }
+
+
+def _result(observed: Observed, result: Result | None, at: Seconds | None) -> Json | None:
+    if result is None:
+        return None
+    return {
+        "good": result.good,
+        "message": result.message,
+        "output": result.output,
+        "duration": round(result.duration, 6),
+        "ago": _ago(observed, at),
+    }
+
+
+def _ago(observed: Observed, then: Seconds | None) -> Seconds | None:
+    return None if then is None else round(observed.now - then, 3)
+
+
+def _host_port(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _some(vips: list[Vip]) -> str:
+    """Name a few of many."""
+    if len(vips) == 1:
+        return f"{vips[0]} is"
+    named = ", ".join(vips[:3])
+    more = "" if len(vips) <= 3 else f" and {len(vips) - 3} more"
+    return f"{named}{more} are"
