@@ -36,7 +36,7 @@ interop: setup ## against BIRD, FRR and GoBGP in network namespaces; as root
 	$(BIN)/pytest -q -m interop
 
 bench: setup $(VENV)/.bench ## vipd beside its peers on the same jobs: one table
-	$(BIN)/python bench
+	$(BIN)/python -m bench
 
 clean: ## remove what the other verbs made
 	rm -rf $(VENV) build dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
