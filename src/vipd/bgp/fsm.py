@@ -1,18 +1,43 @@
 """The finite state machine of one BGP connection (RFC 4271 section 8): (event, now) -> actions.
 
 Events and actions are values; the shell performs the actions in their order. No I/O, no clock, no chance.
+
+Optional session attributes (section 8.1.1) that are here: AllowAutomaticStart and DampPeerOscillations with
+IdleHoldTime (a failed session is started again, later each time), PassiveTcpEstablishment,
+SendNOTIFICATIONwithoutOPEN. Those that are not: DelayOpen, TrackTcpState (an Fsm is told of connections, not
+of their attempts), CollisionDetectEstablishedState (see collision.py, which looks at two of these machines),
+AcceptConnectionsUnconfiguredPeers.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from enum import Enum, auto
+from math import inf
+from typing import Final
 
-from vipd.bgp.iana import Family
-from vipd.bgp.peer import Down, Negotiated, PeerConfig, PeerStatus, Seconds, State
+from vipd.bgp import messages
+from vipd.bgp.attributes import Outcome
+from vipd.bgp.capabilities import Capability
+from vipd.bgp.errors import NotificationError
+from vipd.bgp.framing import Framer
+from vipd.bgp.iana import CeaseError, ErrorCode, Family, FsmError, MessageType, describe_error
+from vipd.bgp.messages import (
+    Keepalive,
+    Notification,
+    Open,
+    RouteRefresh,
+    Update,
+    UpdateReader,
+    shutdown_data,
+)
+from vipd.bgp.negotiation import agree, offer
+from vipd.bgp.peer import Cause, Down, Negotiated, PeerConfig, PeerStatus, Seconds, State
 
-if TYPE_CHECKING:
-    from vipd.bgp import messages
+OPENING: Final[Seconds] = 240.0  # for the peer's OPEN to come: the RFC's "large value", section 8.2.2
+STABLE: Final[Seconds] = 30.0  # Established for so long, or a hold time if longer, the back-off is forgotten
+EXPLAINED: Final = (CeaseError.ADMINISTRATIVE_SHUTDOWN, CeaseError.ADMINISTRATIVE_RESET)  # RFC 9003
+SPARSEST: Final[Seconds] = 1.0  # KEEPALIVEs come no faster, jitter or not (section 4.4)
 
 # ---- events: what the shell tells the machine ----
 
@@ -63,7 +88,7 @@ class Tick:
 class Advertise:
     """What AdjRibOut found to say. Ignored unless Established."""
 
-    updates: "Sequence[messages.Update]"
+    updates: Sequence[Update]
 
 
 Event = Start | Stop | Opened | Closed | Received | Tick | Advertise
@@ -73,7 +98,7 @@ Event = Start | Stop | Opened | Closed | Received | Tick | Advertise
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dial:
-    """Begin to connect; answer with `Opened` or `Closed`. Only ever asked for after a `HangUp` of the last."""
+    """Begin to connect; answer with `Opened` or `Closed`. Of what was dialled before, nothing is left."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +124,7 @@ class Up:
 class Heard:
     """An UPDATE came and was checked."""
 
-    heard: "messages.Heard"
+    heard: messages.Heard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +140,7 @@ Action = Dial | HangUp | Transmit | Up | Heard | Refresh | Down
 
 @dataclass(slots=True, kw_only=True)
 class History:
-    """What outlives a connection: counters, the last error and the failures in a row.
+    """What outlives a connection: counters, the last error and the back-off.
 
     Two connections of one peer, and one peer's successive machines, may share it.
     """
@@ -127,32 +152,452 @@ class History:
     prefixes_received: int = 0
     established: int = 0
     dropped: int = 0
-    failures: int = 0  # sessions lost in a row since the last stable one
+    idle_hold: Seconds = 0.0  # the last back-off; 0: none since the last stable session
     last_error: Down | None = None
     last_error_at: Seconds | None = None
+
+
+# ---- steps: what an event comes to, one at a time ----
+
+
+class Timer(Enum):
+    """RFC 4271 section 8.1.3. The send hold timer of RFC 9687 would be one more line here."""
+
+    CONNECT_RETRY = auto()
+    HOLD = auto()
+    KEEPALIVE = auto()
+    IDLE_HOLD = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expired:
+    """Events 9, 10, 11 and 13: a `Tick` found this timer due."""
+
+    timer: Timer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unread:
+    """The body of an UPDATE, which only Established reads."""
+
+    body: bytes
+
+
+Message = Open | Unread | Notification | Keepalive | RouteRefresh
+Step = Start | Stop | Opened | Closed | Advertise | Expired | Message
+
+_TYPES: Final[dict[type[Message], MessageType]] = {
+    Open: MessageType.OPEN,
+    Unread: MessageType.UPDATE,
+    Notification: MessageType.NOTIFICATION,
+    Keepalive: MessageType.KEEPALIVE,
+    RouteRefresh: MessageType.ROUTE_REFRESH,
+}
+_SENT: Final = {kind: ("sent", kind.name.lower()) for kind in MessageType}
+_RECEIVED: Final = {kind: ("received", kind.name.lower()) for kind in MessageType}
 
 
 class Fsm:
     """One connection's state. A peer that only dials has one for life."""
 
-    state: State
-    since: Seconds  # of the present state
-    negotiated: Negotiated | None  # from OpenConfirm on
-    history: History
-
-    def __init__(self, config: PeerConfig, jitter: Callable[[], float], history: History | None = None) -> None:
+    def __init__(
+        self, config: PeerConfig, jitter: Callable[[], float], history: History | None = None
+    ) -> None:
         """`jitter` draws from [0, 1), as `random.random` does."""
-        raise NotImplementedError
+        self.state = State.IDLE
+        self.since: Seconds = 0.0  # of the present state
+        self.history = History() if history is None else history
+        self._config = config
+        self._jitter = jitter
+        self._offer = offer(config)
+        self._timers: dict[Timer, Seconds] = {}  # running -> due
+        self._local_address: str | None = None
+        self._theirs: tuple[Capability, ...] = ()
+        self._framer: Framer | None = None  # while there is a connection
+        self._agreed: Negotiated  # from OpenConfirm on, as is the reader
+        self._reader: UpdateReader
 
     @property
     def deadline(self) -> Seconds | None:
         """When the shell must send a `Tick`, in loop seconds; None: never."""
-        raise NotImplementedError
+        return min(self._timers.values(), default=None)
+
+    @property
+    def negotiated(self) -> Negotiated | None:
+        """What the two OPENs agreed on; None: the peer's has not come."""
+        return self._agreed if self.state in (State.OPEN_CONFIRM, State.ESTABLISHED) else None
 
     def handle(self, event: Event, now: Seconds) -> list[Action]:
-        """Take one event; return what to do, in order. Raises nothing."""
-        raise NotImplementedError
+        """Take one event; return what to do, in order. Raises nothing.
+
+        The one place where an error becomes a NOTIFICATION (RFC 4271 section 6).
+        """
+        actions: list[Action] = []
+        try:
+            for step in self._steps(event, now):
+                actions += self._take(step, now)
+        except NotificationError as error:
+            actions += self._error(error, now)
+        return actions
 
     def status(self) -> PeerStatus:
         """A snapshot of all but what AdjRibOut knows (`desired`, `advertised`, `untold`)."""
-        raise NotImplementedError
+        established = self.state is State.ESTABLISHED
+        waiting = self.state in (State.IDLE, State.ACTIVE)
+        history = self.history
+        return PeerStatus(
+            config=self._config,
+            state=self.state,
+            since=self.since,
+            established_at=self.since if established else None,
+            established=history.established,
+            dropped=history.dropped,
+            local_address=self._local_address,
+            negotiated=self.negotiated,
+            offered=tuple(map(str, self._offer.capabilities)),
+            received=tuple(map(str, self._theirs)),
+            messages=dict(history.messages),
+            notifications=dict(history.notifications),
+            treat_as_withdraw=history.treat_as_withdraw,
+            attribute_discard=history.attribute_discard,
+            prefixes_received=history.prefixes_received,
+            last_error=history.last_error,
+            last_error_at=history.last_error_at,
+            retry_at=self.deadline if waiting else None,
+        )
+
+    # ---- from events to steps ----
+
+    def _steps(self, event: Event, now: Seconds) -> Iterator[Step]:
+        match event:
+            case Tick():
+                for timer in sorted(self._timers, key=self._timers.__getitem__):
+                    if self._timers.get(timer, inf) <= now:  # an earlier one may have stopped or moved it
+                        del self._timers[timer]
+                        yield Expired(timer=timer)
+            case Received(octets=octets):
+                framer = self._framer
+                if framer is None:
+                    return  # said on a connection that is hung up already
+                framer.feed(octets)
+                for kind, body in framer:
+                    self.history.messages[_RECEIVED[kind]] += 1
+                    yield self._decode(kind, body)
+                    if self._framer is not framer:
+                        return  # that message was the connection's last
+            case _:
+                yield event
+
+    def _decode(self, kind: MessageType, body: bytes) -> Message:
+        match kind:
+            case MessageType.OPEN:
+                return Open.decode(body)
+            case MessageType.UPDATE:
+                return Unread(body=body)
+            case MessageType.NOTIFICATION:
+                return Notification.decode(body)
+            case MessageType.KEEPALIVE:
+                return Keepalive()
+            case MessageType.ROUTE_REFRESH:
+                return RouteRefresh.decode(body)
+
+    def _take(self, step: Step, now: Seconds) -> list[Action]:
+        match self.state:
+            case State.IDLE:
+                return self._idle(step, now)
+            case State.CONNECT:
+                return self._connect(step, now)
+            case State.ACTIVE:
+                return self._active(step, now)
+            case State.OPEN_SENT:
+                return self._open_sent(step, now)
+            case State.OPEN_CONFIRM:
+                return self._open_confirm(step, now)
+            case State.ESTABLISHED:
+                return self._established(step, now)
+
+    # ---- the states, as RFC 4271 section 8.2.2 has them: numbers are those of its events ----
+
+    def _idle(self, step: Step, now: Seconds) -> list[Action]:
+        match step:
+            case Start(passive=passive):  # 1, 4
+                return self._start(now, passive=passive or self._config.passive)
+            case Expired(timer=Timer.IDLE_HOLD):  # 13
+                return self._start(now, passive=self._config.passive)
+            case Stop():  # 2: and no automatic start any more
+                self._timers.clear()
+                return []
+            case Opened():  # "refuses all incoming BGP connections for this peer"
+                return [HangUp()]
+            case _:  # 9-12, 15-28
+                return []
+
+    def _connect(self, step: Step, now: Seconds) -> list[Action]:
+        match step:
+            case Start():  # 1, 3-7
+                return []
+            case Stop():  # 2
+                self._release(State.IDLE, now)
+                return [HangUp()]
+            case Expired(timer=Timer.CONNECT_RETRY):  # 9
+                down = self._note(
+                    Down(cause=Cause.CLOSED, text=f"no answer within {self._config.connect_retry:g} s"), now
+                )
+                return [HangUp(), down, *self._start(now, passive=False)]
+            case Opened():  # 16, 17
+                return self._open(step, now)
+            case Closed(reason=reason):  # 18
+                # To Active, as where the RFC's DelayOpenTimer runs: the peer may come to us meanwhile, and a
+                # ToR that refuses while it boots is met within one connect-retry.
+                self._listen(self._config.connect_retry, now)
+                return [self._note(Down(cause=Cause.CLOSED, text=reason), now)]
+            case _:  # 8, 10-15, 19-28: none comes without a connection
+                return []
+
+    def _active(self, step: Step, now: Seconds) -> list[Action]:
+        match step:
+            case Start():  # 1, 3-7
+                return []
+            case Stop():  # 2
+                self._release(State.IDLE, now)
+                return []
+            case Expired(timer=Timer.CONNECT_RETRY):  # 9
+                return self._start(now, passive=False)
+            case Opened():  # 16, 17
+                return self._open(step, now)
+            case _:  # 8, 10-15, 18-28: none comes without a connection
+                return []
+
+    def _open_sent(self, step: Step, now: Seconds) -> list[Action]:
+        match step:
+            case Start():  # 1, 3-7
+                return []
+            case Stop():  # 2
+                return self._cease(step, now)
+            case Expired():  # 10
+                raise NotificationError(
+                    ErrorCode.HOLD_TIMER_EXPIRED, 0, text=f"no OPEN within {OPENING:g} s of connecting"
+                )
+            case Opened():  # 16, 17: a second connection is another Fsm's
+                return []
+            case Closed(reason=reason):  # 18
+                # Damped, unlike the RFC's: a ToR that does not know us accepts and closes, again and again.
+                self._listen(max(self._config.connect_retry, self._back_off()), now)
+                return [HangUp(), self._note(Down(cause=Cause.CLOSED, text=reason), now)]
+            case Open():  # 19, 22
+                return [self._confirm(step, now)]
+            case Notification():  # 24, 25
+                return self._notified(step, now)
+            case Unread() | Keepalive() | RouteRefresh():  # 26-28
+                raise _unexpected(step, FsmError.UNEXPECTED_IN_OPEN_SENT)
+            case _:  # local
+                return []
+
+    def _open_confirm(self, step: Step, now: Seconds) -> list[Action]:
+        match step:
+            case Start():  # 1, 3-7
+                return []
+            case Stop():  # 2
+                return self._cease(step, now)
+            case Expired(timer=Timer.KEEPALIVE):  # 11
+                return [self._keepalive(now)]
+            case Expired():  # 10
+                raise self._hold_expired()
+            case Opened():  # 16, 17: a second connection is another Fsm's
+                return []
+            case Closed(reason=reason):  # 18
+                return self._fail(Down(cause=Cause.CLOSED, text=reason), now)
+            case Notification():  # 24, 25
+                return self._notified(step, now)
+            case Keepalive():  # 26
+                self._restart_hold(now)
+                self._enter(State.ESTABLISHED, now)
+                self.history.established += 1
+                return [Up(negotiated=self._agreed)]
+            case Open() | Unread() | RouteRefresh():  # 19, 27, 28
+                raise _unexpected(step, FsmError.UNEXPECTED_IN_OPEN_CONFIRM)
+            case _:  # local
+                return []
+
+    def _established(self, step: Step, now: Seconds) -> list[Action]:  # noqa: C901 - as many events
+        match step:
+            case Start():  # 1, 3-7
+                return []
+            case Stop():  # 2
+                return self._cease(step, now)
+            case Expired(timer=Timer.KEEPALIVE):  # 11
+                return [self._keepalive(now)]
+            case Expired():  # 10
+                raise self._hold_expired()
+            case Opened():  # 16, 17: a second connection is another Fsm's
+                return []
+            case Closed(reason=reason):  # 18
+                return self._fail(Down(cause=Cause.CLOSED, text=reason), now)
+            case Open():  # 19
+                raise _unexpected(step, FsmError.UNEXPECTED_IN_ESTABLISHED)
+            case Notification():  # 24, 25
+                return self._notified(step, now)
+            case Keepalive():  # 26
+                self._restart_hold(now)
+                return []
+            case Unread(body=body):  # 27, 28
+                self._restart_hold(now)
+                return [self._read(body)]
+            case RouteRefresh():  # RFC 2918 section 4: nothing of it moves a timer
+                return self._refresh(step)
+            case Advertise(updates=updates):
+                return self._advertise(updates, now)
+
+    # ---- transitions that more than one state makes ----
+
+    def _start(self, now: Seconds, *, passive: bool) -> list[Action]:
+        """To Connect, or to Active to wait for the peer."""
+        if passive:
+            self._release(State.ACTIVE, now)
+            return []
+        self._release(State.CONNECT, now)
+        self._timers[Timer.CONNECT_RETRY] = now + self._jittered(self._config.connect_retry)
+        return [Dial()]
+
+    def _listen(self, retry: Seconds, now: Seconds) -> None:
+        """To Active: the peer may come to us, until we go to it."""
+        self._release(State.ACTIVE, now)
+        if not self._config.passive:
+            self._timers[Timer.CONNECT_RETRY] = now + self._jittered(retry)
+
+    def _open(self, opened: Opened, now: Seconds) -> list[Action]:
+        """To OpenSent."""
+        self._release(State.OPEN_SENT, now)
+        self._local_address = opened.local_address
+        self._framer = Framer()
+        self._timers[Timer.HOLD] = now + OPENING
+        return [self._transmit(MessageType.OPEN, self._offer.encode())]
+
+    def _confirm(self, theirs: Open, now: Seconds) -> Action:
+        """To OpenConfirm. Raises NotificationError where the peer's OPEN will not do."""
+        self._theirs = theirs.capabilities
+        self._agreed = agree(self._config, theirs)
+        self._reader = UpdateReader(
+            four_octet_as=self._agreed.four_octet_as, ebgp=self._agreed.ebgp, families=self._agreed.families
+        )
+        self._enter(State.OPEN_CONFIRM, now)
+        self._timers.clear()  # the opening time; the hold time may be none
+        self._restart_hold(now)
+        return self._keepalive(now)
+
+    def _notified(self, notification: Notification, now: Seconds) -> list[Action]:
+        """To Idle, as the peer wishes."""
+        self.history.notifications["received", notification.code, notification.subcode] += 1
+        return self._fail(_down(Cause.RECEIVED, notification, str(notification)), now)
+
+    def _cease(self, stop: Stop, now: Seconds) -> list[Action]:
+        """To Idle, and no automatic start follows."""
+        octets = shutdown_data(stop.text) if stop.subcode in EXPLAINED else b""
+        cease = Notification(code=ErrorCode.CEASE, subcode=stop.subcode, data=octets)
+        down = _down(Cause.SENT, cease, f"{describe_error(cease.code, cease.subcode)}: {stop.text}")
+        self._release(State.IDLE, now)
+        return [self._notify(cease), HangUp(), self._note(down, now)]
+
+    def _error(self, error: NotificationError, now: Seconds) -> list[Action]:
+        """Tell the peer what it did wrong, and to Idle."""
+        notification = Notification(code=error.code, subcode=error.subcode, data=error.data)
+        return [self._notify(notification), *self._fail(_down(Cause.SENT, notification, str(error)), now)]
+
+    def _fail(self, down: Down, now: Seconds) -> list[Action]:
+        """To Idle, and on again by itself when the idle hold time is over."""
+        self._release(State.IDLE, now)
+        self._timers[Timer.IDLE_HOLD] = now + self._jittered(self._back_off())
+        return [HangUp(), self._note(down, now)]
+
+    def _release(self, state: State, now: Seconds) -> None:
+        """To a state in which no timer and nothing of the last connection is left."""
+        if self.state is State.ESTABLISHED:
+            self.history.dropped += 1
+            if now - self.since >= max(STABLE, self._agreed.hold_time):
+                self.history.idle_hold = 0.0
+        self._timers.clear()
+        self._framer = self._local_address = None
+        self._theirs = ()
+        self._enter(state, now)
+
+    def _enter(self, state: State, now: Seconds) -> None:
+        if state is not self.state:
+            self.state, self.since = state, now
+
+    # ---- what happens within a state ----
+
+    def _read(self, body: bytes) -> Action:
+        """Check an UPDATE and count it. Raises NotificationError where RFC 7606 resets the session."""
+        heard = self._reader.read(body)
+        history = self.history
+        history.prefixes_received += heard.announced
+        history.treat_as_withdraw += heard.outcome is Outcome.TREAT_AS_WITHDRAW
+        history.attribute_discard += heard.outcome is Outcome.ATTRIBUTE_DISCARD
+        return Heard(heard=heard)
+
+    def _refresh(self, asked: RouteRefresh) -> list[Action]:
+        """RFC 2918 section 4; what was not agreed on is not answered, nor are RFC 7313's subtypes."""
+        agreed, family = self._agreed, asked.family
+        if not agreed.route_refresh or asked.subtype != 0 or family not in agreed.families:
+            return []
+        return [Refresh(family=family)]
+
+    def _advertise(self, updates: Sequence[Update], now: Seconds) -> list[Action]:
+        if not updates:
+            return []
+        self._restart_keepalive(now)
+        self.history.messages["sent", "update"] += len(updates)
+        four_octet_as = self._agreed.four_octet_as
+        return [Transmit(octets=b"".join(u.encode(four_octet_as=four_octet_as) for u in updates))]
+
+    def _keepalive(self, now: Seconds) -> Action:
+        self._restart_keepalive(now)
+        return self._transmit(MessageType.KEEPALIVE, Keepalive().encode())
+
+    def _notify(self, notification: Notification) -> Action:
+        self.history.notifications["sent", notification.code, notification.subcode] += 1
+        return self._transmit(MessageType.NOTIFICATION, notification.encode())
+
+    def _transmit(self, kind: MessageType, octets: bytes) -> Action:
+        self.history.messages[_SENT[kind]] += 1
+        return Transmit(octets=octets)
+
+    def _note(self, down: Down, now: Seconds) -> Down:
+        self.history.last_error, self.history.last_error_at = down, now
+        return down
+
+    # ---- timers ----
+
+    def _restart_hold(self, now: Seconds) -> None:
+        if self._agreed.hold_time:
+            self._timers[Timer.HOLD] = now + self._agreed.hold_time
+
+    def _restart_keepalive(self, now: Seconds) -> None:
+        if self._agreed.hold_time:
+            self._timers[Timer.KEEPALIVE] = now + max(SPARSEST, self._jittered(self._agreed.keepalive))
+
+    def _back_off(self) -> Seconds:
+        """The idle hold time, twice as long with each failure (DampPeerOscillations)."""
+        config, history = self._config, self.history
+        history.idle_hold = min(max(config.idle_hold, 2 * history.idle_hold), config.idle_hold_max)
+        return history.idle_hold
+
+    def _jittered(self, period: Seconds) -> Seconds:
+        """Section 10: three quarters to the whole of it, so that many speakers do not move as one."""
+        return period * (0.75 + 0.25 * self._jitter())
+
+    def _hold_expired(self) -> NotificationError:
+        return NotificationError(
+            ErrorCode.HOLD_TIMER_EXPIRED, 0, text=f"nothing heard for {self._agreed.hold_time} s"
+        )
+
+
+def _unexpected(message: Message, subcode: FsmError) -> NotificationError:
+    """RFC 6608: the message's type is told with the error."""
+    kind = _TYPES[type(message)]
+    return NotificationError(ErrorCode.FSM, subcode, data=bytes((kind,)), text=f"{kind.name} came")
+
+
+def _down(cause: Cause, notification: Notification, text: str) -> Down:
+    code, subcode, octets = notification.code, notification.subcode, notification.data
+    return Down(cause=cause, text=text, code=code, subcode=subcode, data=octets)

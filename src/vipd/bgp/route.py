@@ -2,10 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Final
 
-from vipd.bgp.iana import Family
+from vipd.bgp.attributes import PathAttributes, Segment
+from vipd.bgp.iana import Family, SegmentType
+from vipd.bgp.peer import Negotiated, PeerConfig
 from vipd.bgp.wire import Prefix
+
+LOCAL_PREFERENCE: Final = 100  # where nobody says otherwise, as routers have it
+LONGEST_PATH: Final = 255  # times our own AS is told: what one segment holds
 
 Community = tuple[int, int]  # RFC 1997: AS, value
 LargeCommunity = tuple[int, int, int]  # RFC 8092
@@ -44,3 +50,77 @@ class LocRib:
 
     routes: Mapping[Prefix, Route] = field(default_factory=dict)
     policies: Mapping[str, Policy] = field(default_factory=dict)  # by neighbour name
+
+
+def next_hop_self(local_address: str) -> Mapping[Family, IPv4Address | IPv6Address]:
+    """The next hops that a session's own end makes: one, of its own family. The scope stays here."""
+    address = ip_address(local_address)
+    if isinstance(address, IPv4Address):
+        return {Family.IPV4: address}
+    if address.ipv4_mapped is not None:
+        return {Family.IPV4: address.ipv4_mapped}
+    return {Family.IPV6: IPv6Address(address.packed)}
+
+
+def export(
+    route: Route,
+    policy: Policy,
+    *,
+    config: PeerConfig,
+    negotiated: Negotiated,
+    next_hops: Mapping[Family, IPv4Address | IPv6Address],
+    family: Family,
+) -> PathAttributes | None:
+    """Put a route into one peer's attributes; None: the peer does not hear it, or there is no next hop.
+
+    Args:
+        route: what is wanted.
+        policy: how this neighbour is told.
+        config: who the peer is.
+        negotiated: what its session agreed on.
+        next_hops: what `next_hop_self` makes of the session's local address.
+        family: of the prefix.
+    """
+    own = next_hops.get(family)
+    next_hop = policy.next_hop.get(family, own)
+    if next_hop is None or not hears(route, config):
+        return None
+    local_preference = policy.local_preference if route.local_preference is None else route.local_preference
+    return PathAttributes(
+        as_path=_own_path(config.local_as, route.prepend + policy.prepend) if negotiated.ebgp else (),
+        next_hop=next_hop,
+        link_local=_link_local(own, next_hop),
+        med=policy.med if route.med is None else route.med,
+        local_preference=_local_preference(local_preference, ebgp=negotiated.ebgp),
+        communities=tuple(sorted({*route.communities, *policy.communities})),
+        large_communities=tuple(sorted({*route.large_communities, *policy.large_communities})),
+    )
+
+
+def hears(route: Route, config: PeerConfig) -> bool:
+    """Whether the peer is among those that the route is for."""
+    return route.neighbors is None or config.name in route.neighbors
+
+
+def _own_path(local_as: int, prepend: int) -> tuple[Segment, ...]:
+    """RFC 4271 section 5.1.2. Nothing is prepended within our own AS: the peer would see a loop."""
+    return (Segment(SegmentType.AS_SEQUENCE, (local_as,) * min(1 + prepend, LONGEST_PATH)),)
+
+
+def _local_preference(wanted: int | None, *, ebgp: bool) -> int | None:
+    """RFC 4271 section 5.1.5: always told within an AS, never to another."""
+    if ebgp:
+        return None
+    return LOCAL_PREFERENCE if wanted is None else wanted
+
+
+def _link_local(
+    own: IPv4Address | IPv6Address | None, next_hop: IPv4Address | IPv6Address
+) -> IPv6Address | None:
+    """RFC 2545 section 3: beside a global next hop goes our address on the link, where the session uses it.
+
+    A link-local address that is all we have is told alone, as the next hop: BIRD and FRR understand that.
+    """
+    if isinstance(own, IPv6Address) and own.is_link_local and not next_hop.is_link_local:
+        return own
+    return None

@@ -1,0 +1,92 @@
+"""What we offer in an OPEN, and what two OPENs agree on (RFC 4271 sections 4.2 and 6.2, RFC 5492).
+
+Only the checks that need our configuration: what an OPEN may say at all is checked where it is decoded.
+"""
+
+from collections.abc import Sequence
+
+from vipd.bgp.capabilities import Capability, FourOctetAs, Multiprotocol, RouteRefresh
+from vipd.bgp.errors import NotificationError
+from vipd.bgp.iana import AS_TRANS, ErrorCode, Family, OpenError
+from vipd.bgp.messages import Open
+from vipd.bgp.peer import Negotiated, PeerConfig
+
+
+def offer(config: PeerConfig) -> Open:
+    """The OPEN that we send."""
+    return Open(
+        asn=config.local_as,
+        hold_time=config.hold_time,
+        router_id=config.router_id,
+        capabilities=(
+            *(Multiprotocol.of(family) for family in config.families),
+            RouteRefresh(),
+            FourOctetAs(asn=config.local_as),
+        ),
+    )
+
+
+def agree(config: PeerConfig, theirs: Open) -> Negotiated:
+    """Check the peer's OPEN against our configuration; return what both sides support.
+
+    Raises NotificationError (OPEN Message Error) with both sides' values in its text.
+    """
+    four_octet_as = any(isinstance(c, FourOctetAs) for c in theirs.capabilities)
+    _check_as(config, theirs.asn, four_octet_as=four_octet_as)
+    _check_router_id(config, theirs)
+    hold_time = min(config.hold_time, theirs.hold_time)  # zero on either side: none at all
+    return Negotiated(
+        peer_as=theirs.asn,
+        peer_router_id=theirs.router_id,
+        ebgp=theirs.asn != config.local_as,
+        hold_time=hold_time,
+        keepalive=hold_time / 3,  # RFC 4271 section 10
+        families=_families(config, theirs.capabilities),
+        four_octet_as=four_octet_as,
+        route_refresh=any(isinstance(c, RouteRefresh) for c in theirs.capabilities),
+    )
+
+
+def _check_as(config: PeerConfig, peer_as: int, *, four_octet_as: bool) -> None:
+    expected = "external peer AS" if config.peer_as is None else f"peer AS {config.peer_as}"
+    if peer_as == AS_TRANS and not four_octet_as:  # RFC 6793 section 9: reserved
+        said = f"{peer_as}, which is nobody's, and no AS number of four octets"
+    elif config.peer_as is None and peer_as == config.local_as:
+        said = f"{peer_as}, which is our own"
+    elif config.peer_as is not None and peer_as != config.peer_as:
+        said = str(peer_as)
+    else:
+        return
+    raise NotificationError(
+        ErrorCode.OPEN, OpenError.BAD_PEER_AS, text=f"{expected} expected, OPEN says {said}"
+    )
+
+
+def _check_router_id(config: PeerConfig, theirs: Open) -> None:
+    """RFC 6286 section 2.2: within an AS an identifier is one speaker's; between two it may be shared."""
+    if theirs.router_id == config.router_id and theirs.asn == config.local_as:
+        raise NotificationError(
+            ErrorCode.OPEN,
+            OpenError.BAD_BGP_IDENTIFIER,
+            text=f"a router id other than our own {config.router_id} expected, OPEN says {theirs.router_id}",
+        )
+
+
+def _families(config: PeerConfig, capabilities: Sequence[Capability]) -> tuple[Family, ...]:
+    """RFC 4760 section 8: those that both offer; a peer that offers none speaks IPv4 unicast."""
+    offered = [c for c in capabilities if isinstance(c, Multiprotocol)]
+    theirs = {c.family for c in offered} if offered else {Family.IPV4}
+    common = tuple(family for family in config.families if family in theirs)
+    if not common:
+        ours = tuple(Multiprotocol.of(family) for family in config.families)
+        raise NotificationError(
+            ErrorCode.OPEN,
+            OpenError.UNSUPPORTED_CAPABILITY,
+            data=b"".join(capability.encode() for capability in ours),  # RFC 5492 section 5: what is missing
+            text=f"{_list(ours, 'or')} expected, OPEN says {_list(offered, 'and') or 'neither'}",
+        )
+    return common
+
+
+def _list(capabilities: Sequence[Capability], conjunction: str) -> str:
+    return f" {conjunction} ".join(map(str, capabilities))

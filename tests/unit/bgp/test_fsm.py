@@ -1,0 +1,705 @@
+"""RFC 4271 section 8, read as a table; then what the table cannot show: octets, timers, memory."""
+
+from ipaddress import IPv4Address
+
+import pytest
+
+from vipd.bgp.capabilities import FourOctetAs, Multiprotocol, RouteRefresh
+from vipd.bgp.fsm import (
+    Advertise,
+    Closed,
+    Dial,
+    Fsm,
+    HangUp,
+    Heard,
+    History,
+    Opened,
+    Received,
+    Refresh,
+    Start,
+    Stop,
+    Tick,
+    Transmit,
+    Up,
+)
+from vipd.bgp.iana import CeaseError, Family, MessageType
+from vipd.bgp.messages import Keepalive, Notification, Open, Update
+from vipd.bgp.messages import RouteRefresh as RouteRefreshMessage
+from vipd.bgp.peer import Cause, Down, PeerConfig, State
+
+CONFIG = PeerConfig(
+    name="tor-a",
+    address="10.0.0.1",
+    local_as=65010,
+    router_id=IPv4Address("10.0.0.5"),
+    peer_as=65001,
+    connect_retry=5.0,
+    idle_hold=1.0,
+    idle_hold_max=60.0,
+    hold_time=9,
+)
+PASSIVE = PeerConfig(
+    name="tor-a",
+    address="10.0.0.1",
+    local_as=65010,
+    router_id=IPv4Address("10.0.0.5"),
+    peer_as=65001,
+    passive=True,
+)
+BOTH = (Multiprotocol.of(Family.IPV4), Multiprotocol.of(Family.IPV6))
+USUAL = (*BOTH, RouteRefresh())
+
+
+def open_message(asn=65001, hold_time=90, router_id="10.0.0.1", capabilities=USUAL):
+    return Open(
+        asn=asn, hold_time=hold_time, router_id=IPv4Address(router_id), capabilities=tuple(capabilities)
+    ).encode()
+
+
+def whole(jitter):
+    """An injected jitter that always draws the same."""
+    return lambda: jitter
+
+
+OPENED = Opened(local_address="10.0.0.5", remote_address="10.0.0.1")
+STOP = Stop(subcode=CeaseError.ADMINISTRATIVE_SHUTDOWN, text="maintenance")
+KEEPALIVE = Keepalive().encode()
+UPDATE = Update(family=Family.IPV4).encode(four_octet_as=True)
+BAD_UPDATE = b"\xff" * 16 + b"\x00\x17\x02" + b"\x00\x09\x00\x00"  # more withdrawn than there is
+NOTIFICATION = Notification(code=6, subcode=4).encode()
+REFRESH = RouteRefreshMessage(afi=1, safi=1).encode()
+UNSYNCHRONIZED = b"\xfe" + KEEPALIVE[1:]
+
+EVENTS = {
+    "start": Start(),
+    "start-passive": Start(passive=True),
+    "stop": STOP,
+    "opened": OPENED,
+    "closed": Closed(reason="connection refused"),
+    "OPEN": Received(octets=open_message()),
+    "wrong-OPEN": Received(octets=open_message(asn=65099)),
+    "NOTIFICATION": Received(octets=NOTIFICATION),
+    "KEEPALIVE": Received(octets=KEEPALIVE),
+    "UPDATE": Received(octets=UPDATE),
+    "bad-UPDATE": Received(octets=BAD_UPDATE),
+    "REFRESH": Received(octets=REFRESH),
+    "bad-header": Received(octets=UNSYNCHRONIZED),
+    "advertise": Advertise(updates=[Update(family=Family.IPV4)]),
+    "early-tick": Tick(),
+}
+
+# The state, the event, the new state, the actions. Timers have tests of their own.
+TABLE = """
+Idle         start          Connect      Dial
+Idle         start-passive  Active
+Idle         stop           Idle
+Idle         opened         Idle         HangUp
+Idle         closed         Idle
+Idle         OPEN           Idle
+Idle         wrong-OPEN     Idle
+Idle         NOTIFICATION   Idle
+Idle         KEEPALIVE      Idle
+Idle         UPDATE         Idle
+Idle         bad-UPDATE     Idle
+Idle         REFRESH        Idle
+Idle         bad-header     Idle
+Idle         advertise      Idle
+Idle         early-tick     Idle
+
+Connect      start          Connect
+Connect      start-passive  Connect
+Connect      stop           Idle         HangUp
+Connect      opened         OpenSent     OPEN
+Connect      closed         Active       closed
+Connect      OPEN           Connect
+Connect      wrong-OPEN     Connect
+Connect      NOTIFICATION   Connect
+Connect      KEEPALIVE      Connect
+Connect      UPDATE         Connect
+Connect      bad-UPDATE     Connect
+Connect      REFRESH        Connect
+Connect      bad-header     Connect
+Connect      advertise      Connect
+Connect      early-tick     Connect
+
+Active       start          Active
+Active       start-passive  Active
+Active       stop           Idle
+Active       opened         OpenSent     OPEN
+Active       closed         Active
+Active       OPEN           Active
+Active       wrong-OPEN     Active
+Active       NOTIFICATION   Active
+Active       KEEPALIVE      Active
+Active       UPDATE         Active
+Active       bad-UPDATE     Active
+Active       REFRESH        Active
+Active       bad-header     Active
+Active       advertise      Active
+Active       early-tick     Active
+
+OpenSent     start          OpenSent
+OpenSent     start-passive  OpenSent
+OpenSent     stop           Idle         NOTIFICATION:6/2 HangUp sent:6/2
+OpenSent     opened         OpenSent
+OpenSent     closed         Active       HangUp closed
+OpenSent     OPEN           OpenConfirm  KEEPALIVE
+OpenSent     wrong-OPEN     Idle         NOTIFICATION:2/2 HangUp sent:2/2
+OpenSent     NOTIFICATION   Idle         HangUp received:6/4
+OpenSent     KEEPALIVE      Idle         NOTIFICATION:5/1:04 HangUp sent:5/1
+OpenSent     UPDATE         Idle         NOTIFICATION:5/1:02 HangUp sent:5/1
+OpenSent     bad-UPDATE     Idle         NOTIFICATION:5/1:02 HangUp sent:5/1
+OpenSent     REFRESH        Idle         NOTIFICATION:5/1:05 HangUp sent:5/1
+OpenSent     bad-header     Idle         NOTIFICATION:1/1 HangUp sent:1/1
+OpenSent     advertise      OpenSent
+OpenSent     early-tick     OpenSent
+
+OpenConfirm  start          OpenConfirm
+OpenConfirm  start-passive  OpenConfirm
+OpenConfirm  stop           Idle         NOTIFICATION:6/2 HangUp sent:6/2
+OpenConfirm  opened         OpenConfirm
+OpenConfirm  closed         Idle         HangUp closed
+OpenConfirm  OPEN           Idle         NOTIFICATION:5/2:01 HangUp sent:5/2
+OpenConfirm  wrong-OPEN     Idle         NOTIFICATION:5/2:01 HangUp sent:5/2
+OpenConfirm  NOTIFICATION   Idle         HangUp received:6/4
+OpenConfirm  KEEPALIVE      Established  Up
+OpenConfirm  UPDATE         Idle         NOTIFICATION:5/2:02 HangUp sent:5/2
+OpenConfirm  bad-UPDATE     Idle         NOTIFICATION:5/2:02 HangUp sent:5/2
+OpenConfirm  REFRESH        Idle         NOTIFICATION:5/2:05 HangUp sent:5/2
+OpenConfirm  bad-header     Idle         NOTIFICATION:1/1 HangUp sent:1/1
+OpenConfirm  advertise      OpenConfirm
+OpenConfirm  early-tick     OpenConfirm
+
+Established  start          Established
+Established  start-passive  Established
+Established  stop           Idle         NOTIFICATION:6/2 HangUp sent:6/2
+Established  opened         Established
+Established  closed         Idle         HangUp closed
+Established  OPEN           Idle         NOTIFICATION:5/3:01 HangUp sent:5/3
+Established  wrong-OPEN     Idle         NOTIFICATION:5/3:01 HangUp sent:5/3
+Established  NOTIFICATION   Idle         HangUp received:6/4
+Established  KEEPALIVE      Established
+Established  UPDATE         Established  Heard
+Established  bad-UPDATE     Idle         NOTIFICATION:3/1 HangUp sent:3/1
+Established  REFRESH        Established  Refresh:ipv4
+Established  bad-header     Idle         NOTIFICATION:1/1 HangUp sent:1/1
+Established  advertise      Established  UPDATE
+Established  early-tick     Established
+"""
+ROWS = [line.split(maxsplit=3) for line in TABLE.splitlines() if line]
+
+
+def word(action):
+    """An action in the table's words."""
+    match action:
+        case Transmit(octets=octets):
+            said = MessageType(octets[18])
+            if said is not MessageType.NOTIFICATION:
+                return said.name
+            shown = f"NOTIFICATION:{octets[19]}/{octets[20]}"
+            return f"{shown}:{octets[21:].hex()}" if octets[19] == 5 else shown
+        case Down(cause=Cause.CLOSED):
+            return "closed"
+        case Down():
+            return f"{action.cause}:{action.code}/{action.subcode}"
+        case Refresh():
+            return f"Refresh:{action.family}"
+        case _:
+            return type(action).__name__
+
+
+def words(actions):
+    return [word(action) for action in actions]
+
+
+def at(state, config=CONFIG, *, jitter=1.0, now=0.0, history=None, open_octets=None):
+    """A machine that was led to a state, all at one moment."""
+    fsm = Fsm(config, whole(jitter), history)
+    way = [
+        (State.CONNECT, Start()),
+        (State.OPEN_SENT, OPENED),
+        (State.OPEN_CONFIRM, Received(octets=open_octets or open_message())),
+        (State.ESTABLISHED, Received(octets=KEEPALIVE)),
+    ]
+    if state is State.ACTIVE:
+        fsm.handle(Start(), now)
+        fsm.handle(Closed(reason="connection refused"), now)
+    elif state is not State.IDLE:
+        for reached, event in way:
+            fsm.handle(event, now)
+            if reached is state:
+                break
+    assert fsm.state is state
+    return fsm
+
+
+def test_the_table_is_whole():
+    assert {(state, event) for state, event, *_ in ROWS} == {(str(s), e) for s in State for e in EVENTS}
+
+
+@pytest.mark.parametrize(
+    ("state", "event", "after", "actions"),
+    [(state, event, after, " ".join(actions)) for state, event, after, *actions in ROWS],
+    ids=[f"{state}-{event}" for state, event, *_ in ROWS],
+)
+def test_the_table(state, event, after, actions):
+    fsm = at(State(state))
+    said = fsm.handle(EVENTS[event], 0.5)
+    assert (fsm.state, " ".join(words(said))) == (State(after), actions)
+
+
+# ---- timers: section 8.1.3, section 10 ----
+
+
+def test_a_dial_without_answer_is_given_up_and_made_again():
+    fsm = at(State.CONNECT)
+    assert fsm.deadline == 5.0
+    said = fsm.handle(Tick(), 5.0)
+    assert words(said) == ["HangUp", "closed", "Dial"]
+    assert said[1].text == "no answer within 5 s"
+    assert (fsm.state, fsm.deadline, fsm.since) == (State.CONNECT, 10.0, 0.0)
+
+
+def test_a_refused_dial_is_made_again_after_connect_retry_however_often():
+    fsm = at(State.CONNECT)
+    now = 0.0
+    for _ in range(100):
+        assert words(fsm.handle(Closed(reason="connection refused"), now)) == ["closed"]
+        assert (fsm.state, fsm.deadline) == (State.ACTIVE, now + 5.0)
+        now = fsm.deadline
+        assert words(fsm.handle(Tick(), now)) == ["Dial"]
+        assert fsm.state is State.CONNECT
+    assert fsm.history.idle_hold == 0.0
+
+
+def test_a_passive_one_waits_for_ever():
+    fsm = Fsm(PASSIVE, whole(1.0))
+    assert fsm.handle(Start(), 0.0) == []
+    assert (fsm.state, fsm.deadline) == (State.ACTIVE, None)
+    assert words(fsm.handle(OPENED, 7.0)) == ["OPEN"]
+    fsm.handle(Closed(reason="closed by peer"), 8.0)
+    assert (fsm.state, fsm.deadline) == (State.ACTIVE, None)
+
+
+def test_a_passive_one_waits_again_after_a_failure():
+    fsm = at(State.IDLE, PASSIVE)
+    fsm.handle(Start(), 0.0)
+    fsm.handle(OPENED, 0.0)
+    fsm.handle(Received(octets=UNSYNCHRONIZED), 0.0)
+    assert fsm.handle(Tick(), fsm.deadline) == []
+    assert fsm.state is State.ACTIVE
+
+
+def test_no_open_within_four_minutes_is_a_hold_timer_expired():
+    fsm = at(State.OPEN_SENT)
+    assert fsm.deadline == 240.0
+    assert words(fsm.handle(Tick(), 240.0)) == ["NOTIFICATION:4/0", "HangUp", "sent:4/0"]
+
+
+@pytest.mark.parametrize("state", [State.OPEN_CONFIRM, State.ESTABLISHED])
+def test_keepalives_at_a_third_of_the_hold_time(state):
+    fsm = at(state)
+    assert fsm.deadline == 3.0
+    assert words(fsm.handle(Tick(), 3.0)) == ["KEEPALIVE"]
+    assert fsm.deadline == 6.0
+    assert fsm.state is state
+
+
+@pytest.mark.parametrize("state", [State.OPEN_CONFIRM, State.ESTABLISHED])
+def test_silence_for_the_hold_time_ends_the_session(state):
+    fsm = at(state)
+    fsm.handle(Tick(), 3.0)
+    fsm.handle(Tick(), 6.0)
+    said = fsm.handle(Tick(), 9.0)  # both are due; the one that was due first comes first
+    assert words(said) in (
+        ["KEEPALIVE", "NOTIFICATION:4/0", "HangUp", "sent:4/0"],
+        ["NOTIFICATION:4/0", "HangUp", "sent:4/0"],
+    )
+    assert said[-1].text == "Hold Timer Expired: nothing heard for 9 s"
+    assert fsm.state is State.IDLE
+
+
+def test_timers_that_are_due_together_come_earliest_first_and_not_after_the_end():
+    fsm = at(State.ESTABLISHED)
+    assert words(fsm.handle(Tick(), 100.0)) == ["KEEPALIVE", "NOTIFICATION:4/0", "HangUp", "sent:4/0"]
+    fsm = at(State.ESTABLISHED)
+    fsm.handle(Tick(), 8.0)  # the next KEEPALIVE is due at 11, the hold time ends at 9
+    assert words(fsm.handle(Tick(), 11.0)) == ["NOTIFICATION:4/0", "HangUp", "sent:4/0"]
+    assert fsm.deadline == 12.0
+
+
+@pytest.mark.parametrize("octets", [KEEPALIVE, UPDATE], ids=["KEEPALIVE", "UPDATE"])
+def test_what_is_heard_restarts_the_hold_timer(octets):
+    fsm = at(State.ESTABLISHED)
+    fsm.handle(Tick(), 3.0)
+    fsm.handle(Received(octets=octets), 5.0)
+    for now in (6.0, 9.0, 12.0):
+        assert words(fsm.handle(Tick(), now)) == ["KEEPALIVE"]
+    assert fsm.deadline == 14.0
+
+
+def test_a_route_refresh_restarts_no_timer():
+    fsm = at(State.ESTABLISHED)
+    fsm.handle(Tick(), 8.0)
+    fsm.handle(Received(octets=REFRESH), 8.5)
+    assert fsm.deadline == 9.0
+
+
+def test_an_update_sent_stands_for_a_keepalive():
+    fsm = at(State.ESTABLISHED)
+    fsm.handle(Advertise(updates=[Update(family=Family.IPV4)]), 2.0)
+    assert fsm.deadline == 5.0
+
+
+def test_nothing_to_advertise_moves_nothing():
+    fsm = at(State.ESTABLISHED)
+    assert fsm.handle(Advertise(updates=[]), 2.0) == []
+    assert fsm.deadline == 3.0
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [(0, 90), (9, 0), (0, 0)])
+def test_a_hold_time_of_zero_makes_no_timer(ours, theirs):
+    config = PeerConfig(
+        name="tor-a",
+        address="10.0.0.1",
+        local_as=65010,
+        router_id=IPv4Address("10.0.0.5"),
+        peer_as=65001,
+        hold_time=ours,
+    )
+    fsm = at(State.OPEN_CONFIRM, config, open_octets=open_message(hold_time=theirs))
+    assert fsm.deadline is None
+    fsm.handle(Received(octets=KEEPALIVE + UPDATE), 1.0)
+    fsm.handle(Advertise(updates=[Update(family=Family.IPV4)]), 2.0)
+    assert (fsm.state, fsm.deadline) == (State.ESTABLISHED, None)
+
+
+@pytest.mark.parametrize(("jitter", "share"), [(0.0, 0.75), (0.5, 0.875), (1.0, 1.0)])
+def test_jitter_takes_up_to_a_quarter(jitter, share):
+    assert at(State.CONNECT, jitter=jitter).deadline == 5.0 * share
+    assert at(State.ACTIVE, jitter=jitter).deadline == 5.0 * share
+    assert at(State.ESTABLISHED, jitter=jitter).deadline == 3.0 * share
+    failed = at(State.ESTABLISHED, jitter=jitter)
+    failed.handle(Closed(reason="closed by peer"), 0.0)
+    assert failed.deadline == 1.0 * share
+
+
+def test_the_hold_timer_is_exact():
+    fsm = at(State.ESTABLISHED, jitter=0.0)
+    fsm.handle(Tick(), 8.0)
+    assert fsm.deadline == 9.0
+
+
+def test_keepalives_come_no_faster_than_one_a_second():
+    fsm = at(State.ESTABLISHED, jitter=0.0, open_octets=open_message(hold_time=3))
+    assert fsm.deadline == 1.0
+
+
+def test_a_tick_before_its_time_does_nothing():
+    fsm = at(State.ESTABLISHED)
+    assert fsm.handle(Tick(), 2.999) == []
+    assert fsm.deadline == 3.0
+
+
+# ---- the back-off ----
+
+
+def fail_again_and_again(fsm, times, now=0.0):
+    """Bring it to OpenSent and let the peer answer nonsense; the idle hold times that followed."""
+    held = []
+    for _ in range(times):
+        fsm.handle(OPENED, now)
+        fsm.handle(Received(octets=UNSYNCHRONIZED), now)
+        held.append(fsm.deadline - now)
+        now = fsm.deadline
+        fsm.handle(Tick(), now)
+    return held
+
+
+def test_the_idle_hold_time_doubles_up_to_its_greatest():
+    assert fail_again_and_again(at(State.CONNECT), 9) == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+
+
+def test_a_session_that_did_not_last_does_not_reset_the_back_off():
+    history = History(idle_hold=16.0)
+    fsm = at(State.ESTABLISHED, history=history)
+    fsm.handle(Closed(reason="closed by peer"), 29.9)
+    assert fsm.deadline == 29.9 + 32.0
+
+
+def test_a_stable_session_resets_it():
+    history = History(idle_hold=16.0)
+    fsm = at(State.ESTABLISHED, history=history)
+    fsm.handle(Closed(reason="closed by peer"), 30.0)
+    assert fsm.deadline == 31.0
+
+
+def test_stable_means_a_hold_time_at_least():
+    config = PeerConfig(
+        name="tor-a",
+        address="10.0.0.1",
+        local_as=65010,
+        router_id=IPv4Address("10.0.0.5"),
+        peer_as=65001,
+        hold_time=90,
+    )
+    fsm = at(State.ESTABLISHED, config, history=History(idle_hold=16.0))
+    fsm.handle(Closed(reason="closed by peer"), 89.0)
+    assert fsm.deadline == 89.0 + 32.0
+
+
+def test_a_peer_that_accepts_and_closes_is_dialled_less_and_less_often():
+    fsm = at(State.CONNECT)
+    waits, now = [], 0.0
+    for _ in range(8):
+        fsm.handle(OPENED, now)
+        fsm.handle(Closed(reason="closed by peer"), now)
+        assert fsm.state is State.ACTIVE
+        waits.append(fsm.deadline - now)
+        now = fsm.deadline
+        assert words(fsm.handle(Tick(), now)) == ["Dial"]
+    assert waits == [5, 5, 5, 8, 16, 32, 60, 60]
+
+
+def test_idle_after_a_failure_ends_by_itself_after_a_stop_it_does_not():
+    fsm = at(State.ESTABLISHED)
+    fsm.handle(Closed(reason="closed by peer"), 10.0)
+    assert fsm.status().retry_at == 11.0
+    assert words(fsm.handle(Tick(), 11.0)) == ["Dial"]
+    fsm.handle(Closed(reason="connection refused"), 11.0)
+    fsm.handle(STOP, 12.0)
+    assert (fsm.state, fsm.deadline) == (State.IDLE, None)
+
+
+def test_a_stop_ends_the_wait_in_idle_too():
+    fsm = at(State.ESTABLISHED)
+    fsm.handle(Closed(reason="closed by peer"), 10.0)
+    fsm.handle(STOP, 10.5)
+    assert fsm.deadline is None
+
+
+def test_a_start_need_not_wait_for_the_idle_hold_time():
+    fsm = at(State.ESTABLISHED)
+    fsm.handle(Closed(reason="closed by peer"), 10.0)
+    assert words(fsm.handle(Start(), 10.2)) == ["Dial"]
+    assert fsm.deadline == 15.2
+
+
+# ---- what is said, and what is remembered ----
+
+
+def test_the_open_that_is_sent():
+    (said,) = Fsm(CONFIG, whole(1.0)).handle(Start(), 0.0)
+    assert said == Dial()
+    (said,) = at(State.CONNECT).handle(OPENED, 0.0)
+    assert said == Transmit(
+        octets=Open(
+            asn=65010,
+            hold_time=9,
+            router_id=IPv4Address("10.0.0.5"),
+            capabilities=(*BOTH, RouteRefresh(), FourOctetAs(asn=65010)),
+        ).encode()
+    )
+
+
+def test_up_carries_what_was_agreed():
+    fsm = at(State.OPEN_CONFIRM)
+    (up,) = fsm.handle(Received(octets=KEEPALIVE), 1.0)
+    assert up == Up(negotiated=fsm.negotiated)
+    assert (up.negotiated.peer_as, up.negotiated.hold_time, up.negotiated.keepalive) == (65001, 9, 3.0)
+
+
+def test_many_messages_in_one_portion_and_one_message_in_many():
+    fsm = at(State.OPEN_SENT)
+    assert words(fsm.handle(Received(octets=open_message() + KEEPALIVE + UPDATE * 3), 0.0)) == [
+        "KEEPALIVE",
+        "Up",
+        "Heard",
+        "Heard",
+        "Heard",
+    ]
+    fsm = at(State.OPEN_SENT)
+    said = [fsm.handle(Received(octets=bytes((octet,))), 0.0) for octet in open_message()]
+    assert [words(each) for each in said if each] == [["KEEPALIVE"]]
+
+
+def test_what_comes_before_an_error_counts_and_what_comes_after_it_does_not():
+    fsm = at(State.OPEN_CONFIRM)
+    said = fsm.handle(Received(octets=KEEPALIVE + UPDATE + UNSYNCHRONIZED + UPDATE), 0.0)
+    assert words(said) == ["Up", "Heard", "NOTIFICATION:1/1", "HangUp", "sent:1/1"]
+
+
+def test_nothing_after_a_notification_is_read():
+    fsm = at(State.ESTABLISHED)
+    said = fsm.handle(Received(octets=NOTIFICATION + UNSYNCHRONIZED), 0.0)
+    assert words(said) == ["HangUp", "received:6/4"]
+
+
+def test_the_updates_of_one_call_are_one_write():
+    fsm = at(State.ESTABLISHED)
+    updates = [Update(family=Family.IPV4), Update(family=Family.IPV6)]
+    (said,) = fsm.handle(Advertise(updates=updates), 0.0)
+    assert said == Transmit(octets=b"".join(update.encode(four_octet_as=False) for update in updates))
+
+
+def test_a_stop_says_why():
+    said = at(State.ESTABLISHED).handle(STOP, 0.0)
+    assert said[0] == Transmit(octets=Notification(code=6, subcode=2, data=b"\x0bmaintenance").encode())
+    assert said[2].text == "Cease / Administrative Shutdown: maintenance"
+
+
+def test_only_shutdown_and_reset_carry_words_on_the_wire():
+    stop = Stop(subcode=CeaseError.CONNECTION_COLLISION_RESOLUTION, text="the other connection stays")
+    said = at(State.OPEN_CONFIRM).handle(stop, 0.0)
+    assert said[0] == Transmit(octets=Notification(code=6, subcode=7).encode())
+    assert said[2].text == "Cease / Connection Collision Resolution: the other connection stays"
+
+
+def test_the_words_of_a_received_shutdown():
+    octets = Notification(code=6, subcode=2, data=b"\x07upgrade").encode()
+    (_, down) = at(State.ESTABLISHED).handle(Received(octets=octets), 0.0)
+    assert down == Down(
+        cause=Cause.RECEIVED,
+        text="Cease / Administrative Shutdown: upgrade",
+        code=6,
+        subcode=2,
+        data=b"\x07upgrade",
+    )
+
+
+def test_a_received_notification_of_another_kind_is_named():
+    octets = Notification(code=2, subcode=2).encode()
+    (_, down) = at(State.OPEN_SENT).handle(Received(octets=octets), 0.0)
+    assert (down.cause, down.text) == (Cause.RECEIVED, "OPEN Message Error / Bad Peer AS")
+
+
+@pytest.mark.parametrize(
+    ("octets", "code", "subcode", "data"),
+    [
+        (UNSYNCHRONIZED, 1, 1, b""),
+        (KEEPALIVE[:17] + b"\x14" + KEEPALIVE[18:] + b"\0", 1, 2, b"\x00\x14"),
+        (KEEPALIVE[:18] + b"\x09", 1, 3, b"\x09"),
+        (open_message()[:19] + b"\x03" + open_message()[20:], 2, 1, b"\x00\x04"),
+        (open_message(asn=65009), 2, 2, b""),
+        (open_message(router_id="0.0.0.0"), 2, 3, b""),
+        (open_message()[:28] + b"\x02\x09\x00", 2, 4, None),
+        (open_message(hold_time=2), 2, 6, b""),
+        (open_message(capabilities=(Multiprotocol(afi=25, safi=70),)), 2, 7, b"\1\4\0\1\0\1\1\4\0\2\0\1"),
+    ],
+    ids=lambda value: None if isinstance(value, bytes) else str(value),
+)
+def test_errors_in_the_open_exchange(octets, code, subcode, data):
+    if octets[18] == MessageType.OPEN:
+        octets = octets[:16] + len(octets).to_bytes(2) + octets[18:]
+        octets = octets[:28] + bytes((len(octets) - 29,)) + octets[29:]
+    said = at(State.OPEN_SENT).handle(Received(octets=octets), 0.0)
+    assert words(said)[1:] == ["HangUp", f"sent:{code}/{subcode}"]
+    if data is not None:
+        assert said[0].octets[21:] == data
+
+
+def test_refresh_of_a_family_that_was_not_agreed_on_is_not_answered():
+    fsm = at(State.ESTABLISHED, open_octets=open_message(capabilities=(BOTH[0], RouteRefresh())))
+    assert fsm.handle(Received(octets=RouteRefreshMessage(afi=2, safi=1).encode()), 0.0) == []
+    assert fsm.handle(Received(octets=RouteRefreshMessage(afi=1, safi=128).encode()), 0.0) == []
+    assert fsm.handle(Received(octets=REFRESH), 0.0) == [Refresh(family=Family.IPV4)]
+
+
+def test_refresh_by_a_peer_that_did_not_offer_it_is_not_answered():
+    fsm = at(State.ESTABLISHED, open_octets=open_message(capabilities=BOTH))
+    assert fsm.handle(Received(octets=REFRESH), 0.0) == []
+
+
+def test_the_subtypes_of_an_enhanced_refresh_are_not_answered():
+    fsm = at(State.ESTABLISHED)
+    octets = RouteRefreshMessage(afi=1, safi=1, subtype=1).encode()
+    assert fsm.handle(Received(octets=octets), 0.0) == []
+
+
+def test_the_status_of_a_session():
+    fsm = at(State.OPEN_CONFIRM, now=10.0)
+    fsm.handle(Received(octets=KEEPALIVE + UPDATE), 12.0)
+    fsm.handle(Advertise(updates=[Update(family=Family.IPV4)] * 2), 12.5)
+    status = fsm.status()
+    assert (status.state, status.since, status.established_at) == (State.ESTABLISHED, 12.0, 12.0)
+    assert (status.established, status.dropped) == (1, 0)
+    assert status.local_address == "10.0.0.5"
+    assert status.negotiated is fsm.negotiated
+    assert status.offered == (
+        "multiprotocol ipv4/unicast",
+        "multiprotocol ipv6/unicast",
+        "route-refresh",
+        "4-octet-as 65010",
+    )
+    assert status.received == ("multiprotocol ipv4/unicast", "multiprotocol ipv6/unicast", "route-refresh")
+    assert status.messages == {
+        ("sent", "open"): 1,
+        ("received", "open"): 1,
+        ("sent", "keepalive"): 1,
+        ("received", "keepalive"): 1,
+        ("received", "update"): 1,
+        ("sent", "update"): 2,
+    }
+    assert (status.notifications, status.last_error, status.retry_at) == ({}, None, None)
+
+
+def test_the_status_after_it():
+    fsm = at(State.ESTABLISHED, now=10.0)
+    fsm.handle(Received(octets=NOTIFICATION), 20.0)
+    status = fsm.status()
+    assert (status.state, status.since, status.established_at) == (State.IDLE, 20.0, None)
+    assert (status.established, status.dropped) == (1, 1)
+    assert (status.local_address, status.negotiated, status.received) == (None, None, ())
+    assert status.notifications == {("received", 6, 4): 1}
+    assert status.messages["received", "notification"] == 1
+    assert (status.last_error.cause, status.last_error_at, status.retry_at) == (Cause.RECEIVED, 20.0, 21.0)
+
+
+def test_what_is_sent_as_a_notification_is_counted():
+    fsm = at(State.ESTABLISHED)
+    fsm.handle(Received(octets=UNSYNCHRONIZED), 0.0)
+    assert fsm.status().notifications == {("sent", 1, 1): 1}
+    assert fsm.status().messages["sent", "notification"] == 1
+
+
+def test_a_snapshot_does_not_change():
+    fsm = at(State.ESTABLISHED)
+    before = fsm.status()
+    fsm.handle(Received(octets=UPDATE), 0.0)
+    assert ("received", "update") not in before.messages
+
+
+def test_two_machines_of_one_peer_share_its_history():
+    history = History()
+    at(State.ESTABLISHED, history=history)
+    accepted = Fsm(CONFIG, whole(1.0), history)
+    accepted.handle(Start(passive=True), 0.0)
+    accepted.handle(OPENED, 0.0)
+    assert accepted.status().messages["sent", "open"] == 2
+
+
+ATTRIBUTES = bytes.fromhex("40010100 400206 0201 0000fde9 400304 0a000001".replace(" ", ""))
+
+
+def update(attributes, nlri=b"\x20\xc0\x00\x02\x01"):
+    body = b"\0\0" + len(attributes).to_bytes(2) + attributes + nlri
+    return b"\xff" * 16 + (19 + len(body)).to_bytes(2) + b"\x02" + body
+
+
+def test_what_the_peer_announces_is_counted():
+    fsm = at(State.ESTABLISHED, open_octets=open_message(capabilities=(*BOTH, FourOctetAs(asn=65001))))
+    (heard,) = fsm.handle(Received(octets=update(ATTRIBUTES)), 0.0)
+    assert isinstance(heard, Heard)
+    assert heard.heard.announced == 1
+    fsm.handle(Received(octets=update(b"\x40\x01\x01\x09" + ATTRIBUTES[4:])), 0.0)  # ORIGIN 9
+    fsm.handle(Received(octets=update(ATTRIBUTES + b"\xc0\x07\x01\x00")), 0.0)  # AGGREGATOR of one octet
+    status = fsm.status()
+    assert status.prefixes_received >= 1
+    assert (status.treat_as_withdraw, status.attribute_discard) == (1, 1)
+
+
+def test_hang_up_comes_after_the_last_word():
+    said = at(State.ESTABLISHED).handle(STOP, 0.0)
+    assert isinstance(said[0], Transmit)
+    assert said[1] == HangUp()
+    assert isinstance(said[2], Down)
