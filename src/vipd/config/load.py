@@ -2,9 +2,8 @@
 
 import re
 import tomllib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from hashlib import blake2b
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +24,7 @@ from vipd.config.sections import (
     LogConfig,
     LogFormat,
     LoopbackConfig,
+    ServiceConfig,
     SpeakerConfig,
 )
 from vipd.config.services import read_services
@@ -45,10 +45,7 @@ def load(
     neighbours changed places.
     """
     reading = Reading(path, machine)
-    try:
-        tables = substitute(_parse(path), environ, "", reading.refuse)
-    except RecursionError:
-        raise _unusable(path, "is nested too deeply") from None
+    tables = _tables(path, environ, reading)
     parts = {**FILE.defaults, **reading.values(FILE, tables, "")}
     if "VIPD_SOCKET" in environ and isinstance(parts["api"], dict):
         parts["api"] = {"socket": environ["VIPD_SOCKET"], **parts["api"]}
@@ -66,8 +63,7 @@ def load(
     services = read_services(parts["service"], found, reading, manage=loopback["manage"])
     if reading.problems:
         raise ConfigError(tuple(reading.problems))
-    vips = {IPv4Address(vip) for service in services for vip in service.routes if "." in vip}
-    ours = speaker["router-id"] or router_id or _router_id(found.peers.values(), vips, machine)
+    ours = speaker["router-id"] or router_id or _router_id(found.peers.values(), services, machine)
     return Config(
         path=path,
         speaker=SpeakerConfig(local_as=speaker["local-as"], router_id=ours, listen=speaker["listen"]),
@@ -83,26 +79,33 @@ def load(
     )
 
 
-def _parse(path: str) -> dict[str, Any]:
+def _tables(path: str, environ: Mapping[str, str], reading: Reading) -> dict[str, Any]:
+    """Return what the file holds, with the environment in its place."""
     try:
         octets = Path(path).read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a NUL octet in the path
         raise _unusable(path, f"could not be read: {getattr(error, 'strerror', error)}") from None
     try:
-        return tomllib.loads(octets.decode())
+        text = octets.decode()
+        tables = tomllib.loads(text)
+        return substitute(tables, environ, "", reading.refuse) if "${" in text else tables
     except UnicodeDecodeError as error:
         line = octets.count(b"\n", 0, error.start) + 1
         raise _unusable(f"{path}:{line}", "is not UTF-8") from None
     except ValueError as error:  # TOMLDecodeError, or an integer of more digits than Python reads
         where = re.search(r"at line ([0-9]+)", str(error))
         raise _unusable(f"{path}:{where[1]}" if where else path, f"is not TOML: {error}") from None
+    except RecursionError:
+        raise _unusable(path, "is nested too deeply") from None
 
 
 def _unusable(path: str, reason: str) -> ConfigError:
     return ConfigError((Problem(path=path, reason=reason),))
 
 
-def _router_id(peers: Iterable[PeerConfig], vips: Collection[IPv4Address], machine: Machine) -> IPv4Address:
+def _router_id(
+    peers: Iterable[PeerConfig], services: Iterable[ServiceConfig], machine: Machine
+) -> IPv4Address:
     """Return what "auto" stands for: an address of this pod alone, which a VIP is not."""
 
     def candidates() -> Iterator[IPv4Address]:
@@ -115,8 +118,10 @@ def _router_id(peers: Iterable[PeerConfig], vips: Collection[IPv4Address], machi
         yield from machine.own_addresses()
 
     for candidate in candidates():
-        if candidate not in vips:
+        if not any(str(candidate) in service.routes for service in services):
             return candidate
     # Any number but zero will do (RFC 6286 section 2.1), as long as the other pods of our AS have others.
+    from hashlib import blake2b  # noqa: PLC0415 - few machines get here
+
     digest = blake2b(machine.hostname().encode(errors="surrogateescape"), digest_size=4).digest()
     return IPv4Address(int.from_bytes(digest) or 1)

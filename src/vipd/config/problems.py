@@ -1,6 +1,5 @@
 """What is wrong with a configuration, in the words of the person who wrote it."""
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Self
@@ -70,5 +69,7 @@ def shown(value: object) -> str:
 
 def suggestion(word: str, known: Iterable[str]) -> str:
     """Return '; did you mean "hold-time"?', or nothing where nothing is near."""
+    import difflib  # noqa: PLC0415 - wanted only where something is wrong already
+
     near = difflib.get_close_matches(word.lower().replace("_", "-"), list(known), n=1, cutoff=0.7)
     return f'; did you mean "{near[0]}"?' if near else ""

@@ -1,6 +1,5 @@
 """A Config as the file that says all of it: every default filled in, every secret by the name of its file."""
 
-import json
 from collections.abc import Iterable, Mapping
 
 from vipd.bgp.peer import PeerConfig
@@ -9,6 +8,7 @@ from vipd.config.environment import escape
 from vipd.config.sections import Config, Endpoint, ServiceConfig
 from vipd.health import Check, ExecProbe, FileProbe, HttpProbe, Probe, TcpProbe
 
+_ESCAPES = {ord('"'): '\\"', ord("\\"): "\\\\"} | {c: f"\\u{c:04X}" for c in (*range(32), 127)}
 Values = Mapping[str, object]  # of one table; None is left out, for TOML has no word for it
 
 
@@ -150,8 +150,7 @@ def _toml(value: object) -> str:
         case bool():
             return str(value).lower()
         case str():
-            # JSON escapes as TOML does, but for one octet.
-            return json.dumps(escape(value), ensure_ascii=False).replace("\x7f", "\\u007F")
+            return f'"{escape(value).translate(_ESCAPES)}"'
         case list() if len(value) > 8:
             return "".join(("[\n", *(f"  {_toml(item)},\n" for item in value), "]"))
         case list():

@@ -77,7 +77,8 @@ def _service(
         own = reading.values(VIP, entry, where)
         if (vip := own.get("address")) is not None:
             add(vip, _route(values, own, neighbors), f"{where}.address", where)
-            checks |= read_checks(own.get("check", ()), where, name, vip, reading)
+            if "check" in own:
+                checks |= read_checks(own["check"], where, name, vip, reading)
     if not routes and len(reading.problems) == before:
         reading.refuse(f"{at}.vips", "is missing: at least one VIP, here or in [[service.vip]]")
     hook = values["on-change"]
