@@ -29,7 +29,7 @@ class Multiprotocol:
     @property
     def family(self) -> Family | None:
         """The family meant; None when vipd does not speak it."""
-        return next((family for family in Family if family == self.afi << 8 | self.safi), None)
+        return Family.of(self.afi, self.safi)
 
     def encode(self) -> bytes:
         return struct.pack("!BBHBB", CapabilityCode.MULTIPROTOCOL, 4, self.afi, 0, self.safi)

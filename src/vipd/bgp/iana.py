@@ -25,6 +25,11 @@ class Family(IntEnum):
     IPV4 = 1 << 8 | 1
     IPV6 = 2 << 8 | 1
 
+    @classmethod
+    def of(cls, afi: int, safi: int) -> "Family | None":
+        """The family of these numbers; None when vipd does not speak it."""
+        return _FAMILIES.get(afi << 8 | safi)
+
     @property
     def afi(self) -> int:
         return self >> 8
@@ -40,6 +45,9 @@ class Family(IntEnum):
 
     def __str__(self) -> str:
         return self.name.lower()
+
+
+_FAMILIES: Final[dict[int, Family]] = {family: family for family in Family}
 
 
 class CapabilityCode(IntEnum):

@@ -1,12 +1,12 @@
 """Octets: bounds-checked reading, and the NLRI form of a prefix."""
 
 import ipaddress
-from typing import NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 from vipd.bgp.iana import Family
 
 
-class Overrun(Exception):  # noqa: N818 - a field that runs over its end; the message that held it names the error
+class Overrun(Exception):  # noqa: N818 - a condition; the message that it happens in says what error it is
     """There are fewer octets than a field claims."""
 
 
@@ -26,7 +26,7 @@ class Cursor:
 
     def take(self, count: int) -> bytes:
         if count > self.left:
-            raise Overrun(f"{count} octets wanted where {self.left} are left")
+            raise Overrun(f"{count} octets are wanted and {self.left} are left")
         start = self._at
         self._at += count
         return self._octets[start : self._at]
@@ -59,3 +59,42 @@ class Prefix(NamedTuple):
     def __str__(self) -> str:
         octets = self.nlri[1:].ljust(self.family.octets, b"\0")
         return f"{ipaddress.ip_address(octets)}/{self.nlri[0]}"
+
+
+# How far the next prefix is, by the length octet of this one: past every message where that is too great.
+_STRIDES: Final = {
+    family: tuple(1 + (bits + 7) // 8 if bits <= family.octets * 8 else 1 << 16 for bits in range(256))
+    for family in Family
+}
+
+
+def count_prefixes(family: Family, nlri: bytes) -> int:
+    """Count prefixes, as fast as they can be checked (RFC 7606 section 5.3).
+
+    Raises Overrun where a prefix is longer than its address, or the last one longer than the field.
+    """
+    strides = _STRIDES[family]
+    count = at = 0
+    end = len(nlri)
+    while at < end:
+        at += strides[nlri[at]]
+        count += 1
+    if at != end:
+        raise Overrun(f"prefix {count} of {end} octets of {family} NLRI has too many bits")
+    return count
+
+
+def split_prefixes(family: Family, nlri: bytes) -> tuple[Prefix, ...]:
+    """Take a field of NLRI apart. Bits after the length of a prefix say nothing and are cleared.
+
+    Raises Overrun, as `count_prefixes` does.
+    """
+    cursor = Cursor(nlri)
+    found = []
+    for _ in range(count_prefixes(family, nlri)):
+        bits = cursor.number(1)
+        octets = bytearray(cursor.take((bits + 7) // 8))
+        if bits % 8:
+            octets[-1] &= 0xFF00 >> bits % 8
+        found.append(Prefix(family, bytes((bits, *octets))))
+    return tuple(found)
