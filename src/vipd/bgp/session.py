@@ -1,0 +1,535 @@
+"""One peer: an actor around the pure `Fsm`.
+
+Small tasks (dial, read, follow the routes) only put events into the inbox; one loop takes an event, or a
+`Tick` when it is due, and performs the actions that the machine answers with. No rule of BGP stands here.
+
+    session <peer>            the loop: every decision about this peer
+    ├─ follow                 newer routes, while there is room on the wire
+    ├─ attend                 one per connection: dials, unless the peer did, then reads
+    ├─ make_room              one per family, after a ROUTE-REFRESH
+    └─ close                  one per connection that is hung up, for a bounded time
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Never, Protocol, assert_never
+
+import structlog
+
+from vipd.bgp.adj_rib_out import AdjRibOut
+from vipd.bgp.collision import Side, survivor
+from vipd.bgp.fsm import (
+    Action,
+    Advertise,
+    Closed,
+    Dial,
+    Event,
+    Fsm,
+    HangUp,
+    Heard,
+    History,
+    Opened,
+    Received,
+    Refresh,
+    Start,
+    Stop,
+    Tick,
+    Transmit,
+    Up,
+)
+from vipd.bgp.iana import CeaseError, Family
+from vipd.bgp.messages import Update
+from vipd.bgp.peer import Cause, Down, Negotiated, PeerConfig, PeerStatus, Seconds, State
+from vipd.bgp.route import LocRib, Policy, next_hop_self
+from vipd.latest import Latest
+
+UPDATES_AT_ONCE = 128  # encoded and written in one turn of the loop: half a MiB at most
+LEAVING: Seconds = 1.5  # for connections to close, each of which is bounded already
+ACKNOWLEDGED: Seconds = 0.002  # between two looks at whether the peer's kernel has everything
+TURNS_TO_READ = 3  # of the loop: the selector, the read, its event
+
+
+class Connection(Protocol):
+    """What a session needs of a TCP connection."""
+
+    local_address: str
+    remote_address: str
+
+    async def read(self) -> bytes:
+        """Return the next octets; none at the end. Raises OSError, its text a sentence for people."""
+        ...
+
+    def write(self, octets: bytes) -> None:
+        """Send without waiting. A failure is told to the reader."""
+        ...
+
+    async def drained(self, below: int = ...) -> None:
+        """Return when there is room to write more, or the connection is gone."""
+        ...
+
+    def unsent(self) -> int:
+        """Octets that the peer's kernel has not acknowledged."""
+        ...
+
+    async def close(self) -> None:
+        """Close in such a way that the peer can read what was written. Bounded."""
+        ...
+
+    def abort(self) -> None:
+        """Close at once."""
+        ...
+
+
+Dialer = Callable[[PeerConfig], Awaitable[Connection]]
+
+
+@dataclass(slots=True, eq=False)
+class Wire:
+    """One TCP connection, from the dial to the hang-up."""
+
+    side: Side
+    connection: Connection | None = None  # None: being dialled
+    task: asyncio.Task[None] | None = None  # attends to it
+
+
+@dataclass(slots=True, eq=False)
+class Line:
+    """One machine, and the wire that it has at present."""
+
+    fsm: Fsm
+    wire: Wire | None = None
+
+
+# ---- what the small tasks put into the inbox ----
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """A dial came to something, or octets came, or the end did."""
+
+    wire: Wire
+    event: Opened | Received | Closed
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """The peer has dialled us."""
+
+    connection: Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Newer:
+    """There is a newer LocRib, and room on the wire."""
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """There is room on the wire for what the peer wants to hear again."""
+
+    family: Family
+
+
+Incoming = Happened | Called | Newer | Again
+
+
+class Session:
+    """Everything between this speaker and one peer."""
+
+    def __init__(
+        self,
+        config: PeerConfig,
+        rib: Latest[LocRib],
+        *,
+        dial: Dialer,
+        jitter: Callable[[], float],
+        report: Callable[[PeerStatus], None],
+        farewell: Callable[[], Stop],
+        history: History | None = None,
+    ) -> None:
+        """Make a session at rest; `run` starts it.
+
+        Args:
+            config: the peer.
+            rib: what to tell it.
+            dial: opens a connection, or raises OSError.
+            jitter: draws from [0, 1).
+            report: told whenever the state changes.
+            farewell: how to stop, asked when `run` is cancelled.
+            history: counters and the last error of an earlier session with this peer, carried on.
+        """
+        self._config = config
+        self._rib = rib
+        self._dial = dial
+        self._jitter = jitter
+        self._report = report
+        self._farewell = farewell
+        self._history = History() if history is None else history
+        self._log = structlog.get_logger().bind(peer=config.name)
+        self._inbox: asyncio.Queue[Incoming] = asyncio.Queue()
+        self._group = asyncio.TaskGroup()
+        self._closings = asyncio.TaskGroup()  # apart, so that a failure in the other lets them finish
+        self._closing: set[asyncio.Task[None]] = set()
+        self._gone = False
+        self._line = Line(self._machine())
+        self._rival: Line | None = None  # a second connection, until one of the two has won
+        # While Established:
+        self._speaking: Line | None = None
+        self._adj_rib_out: AdjRibOut | None = None
+        self._unsaid: deque[Update] = deque()
+        self._told: LocRib | None = None
+        self._refreshing: set[Family] = set()
+        self._up_since: Seconds = 0.0
+        self._progress = Latest(0)  # goes up whenever one of these changes
+        self._logged = ""  # the failure that was last said aloud
+
+    # ---- what others ask ----
+
+    def status(self) -> PeerStatus:
+        """A snapshot, of the connection that has come farther."""
+        lines = (self._line, *self._rivals())
+        status = max((line.fsm.status() for line in lines), key=lambda status: _PROGRESS[status.state])
+        if self._adj_rib_out is None:
+            return status
+        return replace(
+            status,
+            desired=self._adj_rib_out.desired,
+            advertised=self._adj_rib_out.advertised,
+            untold=self._adj_rib_out.untold,
+        )
+
+    def call(self, connection: Connection) -> None:
+        """Take a connection that the peer has opened."""
+        if self._gone:
+            connection.abort()
+        else:
+            self._inbox.put_nowait(Called(connection))
+
+    async def flushed(self) -> None:
+        """Return when the peer has acknowledged all that the newest LocRib says, or there is no session."""
+        while True:
+            await self._progress.until(lambda _: self._speaking is None or self._all_said())
+            connection = self._connection(self._speaking)
+            if connection is None:
+                return
+            await connection.drained(below=0)
+            if self._all_said() and not connection.unsent():
+                return
+            # The kernel tells nobody that the last octet was acknowledged, so this once we look again.
+            await asyncio.sleep(ACKNOWLEDGED)
+
+    # ---- the loop ----
+
+    async def run(self) -> Never:
+        """Keep a session with the peer until cancelled; then bid farewell, for a bounded time."""
+        try:
+            async with self._closings, self._group:
+                self._group.create_task(self._follow(), name=f"follow {self._config.name}")
+                try:
+                    self._take(self._line, Start())
+                    await self._work()
+                except asyncio.CancelledError:
+                    await self._leave()
+                    raise
+        finally:
+            self._gone = True
+            self._abandon()
+
+    async def _work(self) -> Never:
+        overdue = False
+        while True:
+            incoming = await self._next()
+            if incoming is not None:
+                self._receive(incoming)
+                self._inbox.task_done()
+            else:
+                self._say()
+            if incoming is None or overdue:
+                self._tick()
+            deadline = self._deadline()
+            overdue = deadline is not None and deadline <= self._now()
+
+    async def _next(self) -> Incoming | None:
+        """The next event; None: a deadline has come, or there is more to say.
+
+        Octets that have arrived come before a timer that is due. Had this process been stalled for long, the
+        hold timer would else overtake the KEEPALIVE that lies in the socket. They do so only once: the
+        caller ticks after an event that came in overtime, or a flood could keep our own KEEPALIVE back.
+        """
+        if not self._unsaid:
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(self._deadline()):
+                    return await self._inbox.get()
+        for _ in range(TURNS_TO_READ):
+            if not self._inbox.empty():
+                return self._inbox.get_nowait()
+            await asyncio.sleep(0)
+        return None
+
+    def _receive(self, incoming: Incoming) -> None:
+        match incoming:
+            case Happened(wire, event):
+                for line in (self._line, *self._rivals()):
+                    if line.wire is wire:  # else it is news of one that was hung up meanwhile
+                        if isinstance(event, Closed):
+                            self._hang_up(line)
+                        self._take(line, event)
+            case Called(connection):
+                self._answer(connection)
+            case Newer():
+                self._converge()
+            case Again(family):
+                self._refreshing.discard(family)
+                if self._adj_rib_out is not None:
+                    self._tell(self._adj_rib_out.refresh(family))
+            case _:
+                assert_never(incoming)
+
+    def _tick(self) -> None:
+        for line in (self._line, *self._rivals()):
+            self._take(line, Tick())
+
+    def _take(self, line: Line, event: Event) -> None:
+        """Let a machine have an event, and perform what it answers."""
+        before = line.fsm.state
+        actions = line.fsm.handle(event, self._now())
+        octets = b"".join(action.octets for action in actions if isinstance(action, Transmit))
+        connection = self._connection(line)
+        if octets and connection is not None:
+            connection.write(octets)  # at once, as nothing is ever transmitted after a HangUp
+        for action in actions:
+            self._perform(line, action, before)
+        self._settle()
+        if line.fsm.state is not before:
+            self._report(self.status())
+
+    def _perform(self, line: Line, action: Action, before: State) -> None:
+        match action:
+            case Transmit():
+                pass  # written already, all in one
+            case Dial():
+                self._attend(line, Wire(Side.DIALED))
+            case HangUp():
+                self._hang_up(line)
+            case Up(negotiated=negotiated):
+                self._established(line, negotiated)
+            case Heard(heard=heard):
+                if heard.text:
+                    self._log.debug("update_refused", outcome=heard.outcome, reason=heard.text)
+            case Refresh(family=family):
+                self._make_room(line, family)
+            case Down():
+                self._ended(line, action, before)
+            case _:
+                assert_never(action)
+
+    # ---- wires ----
+
+    def _attend(self, line: Line, wire: Wire) -> None:
+        line.wire = wire
+        wire.task = self._group.create_task(self._converse(wire), name=f"attend {self._config.name}")
+
+    async def _converse(self, wire: Wire) -> None:
+        """Dial, unless the peer did, then read. How long a dial may take, the machine's timer says."""
+        try:
+            if wire.connection is None:
+                wire.connection = connection = await self._dial(self._config)
+                opened = Opened(
+                    local_address=connection.local_address, remote_address=connection.remote_address
+                )
+                self._inbox.put_nowait(Happened(wire, opened))
+            while octets := await wire.connection.read():
+                self._inbox.put_nowait(Happened(wire, Received(octets=octets)))
+                await self._inbox.join()  # nothing more is read before this has been taken
+            reason = "the peer closed the connection"
+        except OSError as error:
+            reason = str(error)
+        self._inbox.put_nowait(Happened(wire, Closed(reason=reason)))
+
+    def _hang_up(self, line: Line) -> None:
+        wire, line.wire = line.wire, None
+        if wire is None:
+            return
+        if wire.task is not None:
+            wire.task.cancel()
+        if wire.connection is not None:
+            closing = self._closings.create_task(wire.connection.close(), name=f"close {self._config.name}")
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+
+    def _answer(self, connection: Connection) -> None:
+        """Find a machine for a connection that the peer has opened (RFC 4271 sections 6.8 and 8.2.1)."""
+        opened = Opened(local_address=connection.local_address, remote_address=connection.remote_address)
+        wire = self._line.wire
+        if self._line.fsm.state is State.ACTIVE:
+            line = self._line
+        elif wire is not None and wire.side is Side.DIALED and self._rival is None:
+            line = self._rival = Line(self._machine())
+            self._take(line, Start(passive=True))
+        else:  # Idle takes no calls, and one call at a time is enough
+            connection.abort()
+            return
+        self._attend(line, Wire(Side.ACCEPTED, connection))
+        self._take(line, opened)
+
+    def _settle(self) -> None:
+        """Where there are two connections, see whether one has won."""
+        rival = self._rival
+        if rival is None:
+            return
+        if rival.wire is None:
+            self._rival = None
+            return
+        ours, theirs = self._line.fsm, rival.fsm
+        negotiated = ours.negotiated or theirs.negotiated
+        side = survivor(self._config, negotiated, dialed=ours.state, accepted=theirs.state)
+        if side is None:
+            return
+        loser = rival
+        if side is Side.ACCEPTED:
+            loser, self._line = self._line, rival
+        self._rival = None
+        self._take(loser, Stop(subcode=CeaseError.CONNECTION_COLLISION_RESOLUTION, text=_ONE_IS_ENOUGH))
+
+    # ---- routes ----
+
+    async def _follow(self) -> None:
+        """While the peer is slow to read, newer routes replace one another here and pile up nowhere."""
+        async for _ in self._rib:
+            connection = self._connection(self._speaking)
+            if connection is not None:
+                await connection.drained()
+            self._inbox.put_nowait(Newer())
+            await self._inbox.join()
+
+    def _converge(self) -> None:
+        if self._adj_rib_out is None:
+            return
+        rib = self._rib.value
+        updates = self._adj_rib_out.converge(rib.routes, rib.policies.get(self._config.name, _PLAIN))
+        self._told = rib
+        self._tell(updates)
+
+    def _make_room(self, line: Line, family: Family) -> None:
+        """Answer a ROUTE-REFRESH when there is room; one who asks all the time is answered once a time."""
+        connection = self._connection(line)
+        if connection is None or family in self._refreshing:
+            return
+        self._refreshing.add(family)
+
+        async def again() -> None:
+            await connection.drained()
+            self._inbox.put_nowait(Again(family))
+
+        self._group.create_task(again(), name=f"make_room {self._config.name}")
+
+    def _tell(self, updates: list[Update]) -> None:
+        if updates:
+            self._log.debug(
+                "updates_sent",
+                updates=len(updates),
+                announced=sum(len(update.announced) for update in updates),
+                withdrawn=sum(len(update.withdrawn) for update in updates),
+            )
+        self._unsaid.extend(updates)
+        self._say()
+
+    def _say(self) -> None:
+        """Say a bounded part of what is unsaid; the loop, others and timers have their turn in between."""
+        if self._speaking is not None and self._unsaid:
+            count = min(UPDATES_AT_ONCE, len(self._unsaid))
+            self._take(self._speaking, Advertise(updates=[self._unsaid.popleft() for _ in range(count)]))
+        self._progressed()
+
+    def _all_said(self) -> bool:
+        return self._told is self._rib.value and not self._unsaid
+
+    def _progressed(self) -> None:
+        self._progress.set(self._progress.value + 1)
+
+    # ---- coming and going ----
+
+    def _established(self, line: Line, negotiated: Negotiated) -> None:
+        connection = self._connection(line)
+        assert connection is not None, "a machine is Established on a connection"  # noqa: S101 - for the reader
+        self._speaking = line
+        self._up_since = self._now()
+        self._adj_rib_out = AdjRibOut(self._config, negotiated, next_hop_self(connection.local_address))
+        self._logged = ""
+        self._log.info(
+            "session_established",
+            address=connection.remote_address,
+            local_address=connection.local_address,
+            peer_as=negotiated.peer_as,
+            hold_time=negotiated.hold_time,
+            families=[str(family) for family in negotiated.families],
+        )
+        self._converge()
+
+    def _ended(self, line: Line, down: Down, before: State) -> None:
+        said = {"code": down.code, "subcode": down.subcode, "reason": down.text}
+        if line is not self._line:
+            self._log.debug("second_connection_closed", state=before, **said)
+            return
+        if line is self._speaking:
+            self._speaking = self._adj_rib_out = self._told = None
+            self._unsaid.clear()
+            self._refreshing.clear()
+            self._progressed()
+            duration = round(self._now() - self._up_since, 3)
+            self._log.warning("session_dropped", state=before, reason=down.text, duration=duration)
+        if self._logged == down.text:  # the same again, every few seconds, is no news
+            return
+        self._logged = down.text
+        match down.cause:
+            case Cause.SENT:
+                self._log.info("notification_sent", **said)
+            case Cause.RECEIVED:
+                self._log.warning("notification_received", **said)
+            case Cause.CLOSED if before is not State.ESTABLISHED:
+                self._log.warning("session_failed", state=before, reason=down.text)
+
+    async def _leave(self) -> None:
+        stop = self._farewell()
+        for line in (self._line, *self._rivals()):
+            self._take(line, stop)
+        if self._closing:
+            await asyncio.wait(self._closing, timeout=LEAVING)
+
+    def _abandon(self) -> None:
+        """Leave no socket open, whatever ended us."""
+        for line in (self._line, *self._rivals()):
+            connection = self._connection(line)
+            if connection is not None:
+                connection.abort()
+        while not self._inbox.empty():
+            incoming = self._inbox.get_nowait()
+            if isinstance(incoming, Called):
+                incoming.connection.abort()
+
+    # ---- small words ----
+
+    def _machine(self) -> Fsm:
+        return Fsm(self._config, self._jitter, self._history)
+
+    def _rivals(self) -> Iterator[Line]:
+        if self._rival is not None:
+            yield self._rival
+
+    def _connection(self, line: Line | None) -> Connection | None:
+        return line.wire.connection if line is not None and line.wire is not None else None
+
+    def _deadline(self) -> Seconds | None:
+        deadlines = [line.fsm.deadline for line in (self._line, *self._rivals())]
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+    def _now(self) -> Seconds:
+        return asyncio.get_running_loop().time()
+
+
+_ONE_IS_ENOUGH = "another connection to the same peer stays"
+_PLAIN = Policy()
+_PROGRESS = {state: n for n, state in enumerate(State)}

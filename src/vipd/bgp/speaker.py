@@ -1,0 +1,139 @@
+"""The whole speaker: one session per configured peer, and the doors at which peers may call."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from vipd import children
+from vipd.bgp import transport
+from vipd.bgp.fsm import History, Stop
+from vipd.bgp.iana import CeaseError
+from vipd.bgp.peer import PeerConfig, PeerStatus, Seconds, State
+from vipd.bgp.route import LocRib
+from vipd.bgp.session import Connection, Dialer, Session
+from vipd.latest import Latest
+
+Peers = Mapping[str, PeerConfig]
+Endpoint = tuple[str, int]  # address, port
+Answer = Callable[[str, Connection], None]  # what becomes of a connection that the named peer opened
+Listen = Callable[[str, int, Latest[Peers], Answer], Coroutine[Any, Any, None]]  # for ever
+
+
+class Speaker:
+    """All sessions together. Made by `speak`."""
+
+    def __init__(
+        self,
+        peers: Latest[Peers],
+        rib: Latest[LocRib],
+        *,
+        goodbye: Callable[[], str],
+        jitter: Callable[[], float],
+        dial: Dialer,
+    ) -> None:
+        self.changed: Latest[Mapping[str, State]] = Latest({})
+        self._peers = peers
+        self._rib = rib
+        self._goodbye = goodbye
+        self._jitter = jitter
+        self._dial = dial
+        self._began: Seconds = asyncio.get_running_loop().time()
+        self._sessions: dict[str, Session] = {}
+        self._histories: dict[str, History] = {}
+
+    def status(self) -> Mapping[str, PeerStatus]:
+        """A fresh snapshot of every configured peer; cheap."""
+        return {
+            name: (
+                self._sessions[name].status()
+                if name in self._sessions
+                else PeerStatus(config=config, state=State.IDLE, since=self._began)
+            )
+            for name, config in self._peers.value.items()
+        }
+
+    async def flushed(self) -> None:
+        """Return when every peer with a session has acknowledged all that the newest LocRib says."""
+        for session in list(self._sessions.values()):
+            await session.flushed()
+
+    def answer(self, name: str, connection: Connection) -> None:
+        """Take a connection that a peer has opened."""
+        if name in self._sessions:
+            self._sessions[name].call(connection)
+        else:
+            connection.abort()
+
+    async def converse(self, name: str, config: PeerConfig) -> None:
+        """Keep up the session with one peer, until cancelled."""
+        session = self._sessions[name] = Session(
+            config,
+            self._rib,
+            dial=self._dial,
+            jitter=self._jitter,
+            report=lambda status: self.changed.set({**self.changed.value, name: status.state}),
+            farewell=lambda: self._farewell(name, config),
+            history=self._histories.setdefault(name, History()),
+        )
+        try:
+            await session.run()
+        finally:
+            del self._sessions[name]
+            if name not in self._peers.value:
+                del self._histories[name]
+            self.changed.set({other: state for other, state in self.changed.value.items() if other != name})
+
+    def _farewell(self, name: str, config: PeerConfig) -> Stop:
+        """What ends a session from our side, seen from what the configuration has become (RFC 4486)."""
+        wanted = self._peers.value.get(name)
+        if wanted == config:
+            return Stop(subcode=CeaseError.ADMINISTRATIVE_SHUTDOWN, text=self._goodbye())
+        if wanted is None:
+            return Stop(subcode=CeaseError.PEER_DE_CONFIGURED, text="not in the configuration any more")
+        return Stop(subcode=CeaseError.OTHER_CONFIGURATION_CHANGE, text="the peer's section changed")
+
+
+@asynccontextmanager
+async def speak(
+    peers: Latest[Peers],
+    rib: Latest[LocRib],
+    *,
+    listen: Latest[tuple[Endpoint, ...]],
+    goodbye: Callable[[], str],
+    jitter: Callable[[], float],
+    dial: Dialer = transport.dial,
+    listener: Listen = transport.listen,
+) -> AsyncIterator[Speaker]:
+    """Tell every peer what the rib holds, whatever becomes of either, until the context is left.
+
+    Args:
+        peers: by name; a change of one restarts its session and no other.
+        rib: what to say; a change of it touches no session.
+        listen: where peers may call; empty: nowhere.
+        goodbye: asked on leaving for the text of the Cease (RFC 9003).
+        jitter: draws from [0, 1).
+        dial: opens a connection.
+        listener: listens for ever on one endpoint.
+    """
+    speaker = Speaker(peers, rib, goodbye=goodbye, jitter=jitter, dial=dial)
+    doors: Latest[Mapping[Endpoint, None]] = Latest({})
+
+    async def keep_door(endpoint: Endpoint, _: None) -> None:
+        await listener(*endpoint, peers, speaker.answer)
+
+    async def follow_doors() -> None:
+        async for endpoints in listen:
+            doors.set(dict.fromkeys(endpoints))
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(children.follow(peers, speaker.converse), name="peers"),
+            group.create_task(follow_doors(), name="listen"),
+            group.create_task(children.follow(doors, keep_door), name="doors"),
+        ]
+        try:
+            yield speaker
+        finally:
+            for task in tasks:
+                task.cancel()
