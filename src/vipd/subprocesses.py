@@ -48,6 +48,16 @@ async def run(argv: Sequence[str], *, timeout: Seconds, env: Mapping[str, str]) 
     return Finished(status=status, output=child.output())
 
 
+def spell(status: int) -> str:
+    """An exit status in words."""
+    if status >= 0:
+        return f"exit status {status}"
+    try:
+        return f"ended by {signal.Signals(-status).name}"
+    except ValueError:  # one of the real-time signals, which have no names
+        return f"ended by signal {-status}"
+
+
 async def reap_orphans() -> None:
     """As PID 1, collect the processes that are left to us. Anywhere else there are none: return at once."""
     if os.getpid() == 1:

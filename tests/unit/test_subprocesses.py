@@ -239,7 +239,7 @@ asyncio.run(main())
 def test_as_pid_1_orphans_are_reaped_and_our_own_children_are_not_stolen():
     python = shlex.join((sys.executable, "-W", "error", "-c", PID_1))
     finished = subprocess.run(
-        ["unshare", "--pid", "--fork", "--mount-proc", "/bin/sh", "-c", f"exec {python}"],
+        ["unshare", "--map-root-user", "--pid", "--fork", "--mount-proc", "/bin/sh", "-c", f"exec {python}"],
         capture_output=True,
         text=True,
         timeout=60,
