@@ -1,0 +1,169 @@
+"""RFC 4271 sections 4.2 and 6.2, RFC 4760 section 8, RFC 5492, RFC 6286, RFC 6793: what two OPENs come to."""
+
+from dataclasses import replace
+from ipaddress import IPv4Address
+
+import pytest
+
+from vipd.bgp.capabilities import FourOctetAs, Multiprotocol, RouteRefresh, Unknown
+from vipd.bgp.errors import NotificationError
+from vipd.bgp.iana import Family
+from vipd.bgp.messages import Open
+from vipd.bgp.negotiation import agree, offer
+from vipd.bgp.peer import PeerConfig
+
+IPV4, IPV6 = Multiprotocol.of(Family.IPV4), Multiprotocol.of(Family.IPV6)
+CONFIG = PeerConfig(
+    name="tor-a",
+    address="10.0.0.1",
+    local_as=65010,
+    router_id=IPv4Address("10.0.0.5"),
+    peer_as=65001,
+    hold_time=9,
+)
+THEIRS = Open(
+    asn=65001,
+    hold_time=90,
+    router_id=IPv4Address("10.0.0.1"),
+    capabilities=(IPV4, IPV6, RouteRefresh(), FourOctetAs(asn=65001)),
+)
+
+
+def config(**changes):
+    return replace(CONFIG, **changes)
+
+
+def theirs(**changes):
+    return replace(THEIRS, **changes)
+
+
+def refusal(config, theirs):
+    with pytest.raises(NotificationError) as caught:
+        agree(config, theirs)
+    return caught.value
+
+
+def test_what_is_offered():
+    assert offer(config(local_as=4200000001)) == Open(
+        asn=4200000001,
+        hold_time=9,
+        router_id=IPv4Address("10.0.0.5"),
+        capabilities=(IPV4, IPV6, RouteRefresh(), FourOctetAs(asn=4200000001)),
+    )
+    assert offer(config(families=(Family.IPV6,))).capabilities[0] == IPV6
+
+
+def test_what_is_agreed_on():
+    agreed = agree(CONFIG, THEIRS)
+    assert (agreed.peer_as, agreed.peer_router_id) == (65001, IPv4Address("10.0.0.1"))
+    assert agreed.ebgp
+    assert agreed.four_octet_as
+    assert agreed.route_refresh
+
+
+def test_a_peer_of_few_words():
+    agreed = agree(CONFIG, theirs(capabilities=()))
+    assert agreed.families == (Family.IPV4,)
+    assert not agreed.four_octet_as
+    assert not agreed.route_refresh
+
+
+@pytest.mark.parametrize(
+    ("ours", "their_time", "agreed"),
+    [(9, 90, 9), (90, 9, 9), (9, 3, 3), (0, 90, 0), (90, 0, 0), (0, 0, 0), (10, 65535, 10)],
+)
+def test_the_lower_hold_time_wins_and_zero_is_none_at_all(ours, their_time, agreed):
+    negotiated = agree(config(hold_time=ours), theirs(hold_time=their_time))
+    assert (negotiated.hold_time, negotiated.keepalive) == (agreed, agreed / 3)
+
+
+@pytest.mark.parametrize(
+    ("ours", "offered", "agreed"),
+    [
+        ((Family.IPV4, Family.IPV6), (IPV6, IPV4), (Family.IPV4, Family.IPV6)),
+        ((Family.IPV6, Family.IPV4), (IPV4, IPV6), (Family.IPV6, Family.IPV4)),
+        ((Family.IPV4, Family.IPV6), (IPV6,), (Family.IPV6,)),
+        ((Family.IPV4,), (IPV4, IPV6, Multiprotocol(afi=25, safi=70)), (Family.IPV4,)),
+        ((Family.IPV4,), (Unknown(code=71),), (Family.IPV4,)),
+    ],
+)
+def test_families_are_those_of_both_in_our_order(ours, offered, agreed):
+    assert agree(config(families=ours), theirs(capabilities=offered)).families == agreed
+
+
+@pytest.mark.parametrize(
+    ("ours", "offered", "text"),
+    [
+        ((Family.IPV6,), (), "multiprotocol ipv6/unicast expected, OPEN says neither"),
+        (
+            (Family.IPV6,),
+            (IPV4,),
+            "multiprotocol ipv6/unicast expected, OPEN says multiprotocol ipv4/unicast",
+        ),
+        (
+            (Family.IPV4, Family.IPV6),
+            (Multiprotocol(afi=25, safi=70), Multiprotocol(afi=1, safi=128)),
+            (
+                "multiprotocol ipv4/unicast or multiprotocol ipv6/unicast expected, "
+                "OPEN says multiprotocol l2vpn/evpn and multiprotocol ipv4/vpn"
+            ),
+        ),
+    ],
+)
+def test_no_family_in_common(ours, offered, text):
+    error = refusal(config(families=ours), theirs(capabilities=offered))
+    assert (error.code, error.subcode, error.text) == (2, 7, text)
+    assert error.data == b"".join(Multiprotocol.of(family).encode() for family in ours)
+
+
+@pytest.mark.parametrize(
+    ("expected", "asn", "text"),
+    [
+        (64001, 64009, "peer AS 64001 expected, OPEN says 64009"),
+        (65010, 65001, "peer AS 65010 expected, OPEN says 65001"),
+        (None, 65010, "external peer AS expected, OPEN says 65010, which is our own"),
+        (4200000001, 4200000002, "peer AS 4200000001 expected, OPEN says 4200000002"),
+    ],
+)
+def test_a_wrong_as(expected, asn, text):
+    error = refusal(config(peer_as=expected), theirs(asn=asn))
+    assert (error.code, error.subcode, error.data, error.text) == (2, 2, b"", text)
+    assert str(error) == f"OPEN Message Error / Bad Peer AS: {text}"
+
+
+def test_any_other_as_is_external():
+    agreed = agree(config(peer_as=None), theirs(asn=4200000001))
+    assert (agreed.peer_as, agreed.ebgp) == (4200000001, True)
+
+
+def test_our_own_as_is_internal():
+    agreed = agree(config(peer_as=65010), theirs(asn=65010))
+    assert not agreed.ebgp
+
+
+@pytest.mark.parametrize(
+    ("expected", "text"),
+    [
+        (
+            None,
+            "external peer AS expected, OPEN says 23456, which is nobody's, and no AS number of four octets",
+        ),
+        (
+            23456,
+            "peer AS 23456 expected, OPEN says 23456, which is nobody's, and no AS number of four octets",
+        ),
+    ],
+)
+def test_as_trans_is_nobody(expected, text):
+    error = refusal(config(peer_as=expected), theirs(asn=23456, capabilities=(IPV4,)))
+    assert (error.code, error.subcode, error.text) == (2, 2, text)
+
+
+def test_within_an_as_a_router_id_is_one_speakers():
+    error = refusal(config(peer_as=65010), theirs(asn=65010, router_id=CONFIG.router_id))
+    assert (error.code, error.subcode, error.data) == (2, 3, b"")
+    assert error.text == "a router id other than our own 10.0.0.5 expected, OPEN says 10.0.0.5"
+
+
+def test_between_two_it_may_be_shared():
+    assert agree(CONFIG, theirs(router_id=CONFIG.router_id)).ebgp
