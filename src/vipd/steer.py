@@ -34,7 +34,7 @@ class Steering:
     def __init__(self, facts: Latest[Facts]) -> None:
         self._facts = facts
         self._asked: dict[str, tuple[ServiceConfig, Me]] = {}  # what each standing decision was taken on
-        self._prefixes: dict[Vip, Prefix] = {}
+        self.prefixes: dict[Vip, Prefix] = {}  # of every configured VIP
         self.announcements: Latest[Mapping[str, Announcements]] = Latest({})
         self.rib = Latest(LocRib())
 
@@ -62,12 +62,12 @@ class Steering:
         self.rib.set(LocRib(routes=routes, policies=facts.config.policies))
 
     def _routes(self, config: Config, decided: Mapping[str, Announcements]) -> Mapping[Prefix, Route]:
-        known, self._prefixes = self._prefixes, {}
+        known, self.prefixes = self.prefixes, {}
         routes = {}
         for service in config.services:
             verdicts = decided[service.service.name].verdicts
             for vip, route in service.routes.items():
-                prefix = self._prefixes[vip] = known.get(vip) or Prefix.host(vip)
+                prefix = self.prefixes[vip] = known.get(vip) or Prefix.host(vip)
                 if verdicts[vip].rank is not None:
                     routes[prefix] = route
         return routes

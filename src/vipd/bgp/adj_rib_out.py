@@ -4,8 +4,8 @@ It begins empty with a session and dies with it: the first exchange and every ch
 queue and no dirty flag, for pending work is the difference of two mappings.
 """
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections import ChainMap, defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address
 
 from vipd.bgp.attributes import PathAttributes
@@ -49,6 +49,11 @@ class AdjRibOut:
     def advertised(self) -> Mapping[Family, int]:
         """How many routes it has been told."""
         return {f: 0 if f in self._silent else len(table) for f, table in self._table.items()}
+
+    @property
+    def told(self) -> Collection[Prefix]:
+        """Every prefix that it has been told: a view, no copy."""
+        return ChainMap(*(table for family, table in self._table.items() if family not in self._silent))
 
     @property
     def untold(self) -> Mapping[Family, str]:

@@ -12,7 +12,7 @@ Small tasks (dial, read, follow the routes) only put events into the inbox; one 
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Never, Protocol, assert_never
@@ -44,6 +44,7 @@ from vipd.bgp.iana import CeaseError, Family
 from vipd.bgp.messages import Update
 from vipd.bgp.peer import Cause, Down, Negotiated, PeerConfig, PeerStatus, Seconds, State
 from vipd.bgp.route import LocRib, Policy, next_hop_self
+from vipd.bgp.wire import Prefix
 from vipd.latest import Latest
 
 UPDATES_AT_ONCE = 128  # encoded and written in one turn of the loop: half a MiB at most
@@ -200,6 +201,10 @@ class Session:
             advertised=self._adj_rib_out.advertised,
             untold=self._adj_rib_out.untold,
         )
+
+    def told(self) -> Collection[Prefix]:
+        """Every prefix that the peer has been told over the present session."""
+        return () if self._adj_rib_out is None else self._adj_rib_out.told
 
     def call(self, connection: Connection) -> None:
         """Take a connection that the peer has opened."""
@@ -470,10 +475,19 @@ class Session:
         self._converge()
 
     def _ended(self, line: Line, down: Down, before: State) -> None:
-        said = {"code": down.code, "subcode": down.subcode, "reason": down.text}
+        said = {"code": int(down.code), "subcode": int(down.subcode), "reason": down.text}
         if line is not self._line:
             self._log.debug("second_connection_closed", state=before, **said)
             return
+        if down.text != self._logged:  # the same again, every few seconds, is no news
+            self._logged = down.text
+            match down.cause:
+                case Cause.SENT:
+                    self._log.info("notification_sent", **said)
+                case Cause.RECEIVED:
+                    self._log.warning("notification_received", **said)
+                case Cause.CLOSED if line is not self._speaking:
+                    self._log.warning("session_failed", state=before, reason=down.text)
         if line is self._speaking:
             self._speaking = self._adj_rib_out = self._told = None
             self._unsaid.clear()
@@ -481,16 +495,6 @@ class Session:
             self._progressed()
             duration = round(self._now() - self._up_since, 3)
             self._log.warning("session_dropped", state=before, reason=down.text, duration=duration)
-        if self._logged == down.text:  # the same again, every few seconds, is no news
-            return
-        self._logged = down.text
-        match down.cause:
-            case Cause.SENT:
-                self._log.info("notification_sent", **said)
-            case Cause.RECEIVED:
-                self._log.warning("notification_received", **said)
-            case Cause.CLOSED if before is not State.ESTABLISHED:
-                self._log.warning("session_failed", state=before, reason=down.text)
 
     async def _leave(self) -> None:
         stop = self._farewell()

@@ -1,7 +1,7 @@
 """The whole speaker: one session per configured peer, and the doors at which peers may call."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,6 +12,7 @@ from vipd.bgp.iana import CeaseError
 from vipd.bgp.peer import PeerConfig, PeerStatus, Seconds, State
 from vipd.bgp.route import LocRib
 from vipd.bgp.session import Connection, Dialer, Session
+from vipd.bgp.wire import Prefix
 from vipd.latest import Latest
 
 Peers = Mapping[str, PeerConfig]
@@ -52,6 +53,10 @@ class Speaker:
             )
             for name, config in self._peers.value.items()
         }
+
+    def told(self) -> Mapping[str, Collection[Prefix]]:
+        """What each Established peer has been told, by name."""
+        return {name: session.told() for name, session in self._sessions.items()}
 
     async def flushed(self) -> None:
         """Return when every peer with a session has acknowledged all that the newest LocRib says."""

@@ -25,11 +25,12 @@ class Cursor:
         return len(self._octets) - self._at
 
     def take(self, count: int) -> bytes:
-        if count > self.left:
-            raise Overrun(f"{count} octets are wanted and {self.left} are left")
         start = self._at
-        self._at += count
-        return self._octets[start : self._at]
+        stop = start + count
+        if stop > len(self._octets):
+            raise Overrun(f"{count} octets are wanted and {self.left} are left")
+        self._at = stop
+        return self._octets[start:stop]
 
     def number(self, count: int) -> int:
         """Read an unsigned integer of so many octets, in network order."""
@@ -55,6 +56,13 @@ class Prefix(NamedTuple):
         family = Family.IPV4 if network.version == 4 else Family.IPV6
         bits = network.prefixlen
         return cls(family, bytes((bits,)) + network.network_address.packed[: (bits + 7) // 8])
+
+    @classmethod
+    def host(cls, address: str) -> Self:
+        """Read a bare address in canonical text: `parse` for when there are very many of them."""
+        if ":" in address:
+            return cls.parse(address)
+        return cls(Family.IPV4, bytes((32, *map(int, address.split(".")))))
 
     def __str__(self) -> str:
         octets = self.nlri[1:].ljust(self.family.octets, b"\0")

@@ -1,0 +1,250 @@
+"""The wiring: builds every part of a pod, and leaves in order.
+
+    vipd
+    ├─ api              one task a listener, one a request
+    ├─ loopback         holds the VIPs on lo, or watches them; reports `held`
+    ├─ speaker          children: one session per neighbour; the listeners
+    ├─ steering         on any new fact: decide, publish
+    ├─ probes           children: one per check; reports `checks`
+    ├─ hooks            a command when a service's health changes
+    └─ lag, watchdog, reaper
+
+Start order is reading order, and leaving is its reverse.
+"""
+
+import asyncio
+import os
+import random
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from typing import Any
+
+import structlog
+
+from vipd import __version__, api, hooks, log, loopback, probes, subprocesses
+from vipd.bgp import speaker
+from vipd.bgp.peer import State
+from vipd.config import Config, ConfigError, load
+from vipd.coord.member import Phase, Vip
+from vipd.health import Check, CheckStatus, Hook
+from vipd.lag import Lag
+from vipd.latest import Latest
+from vipd.notify import Notify
+from vipd.status import Observed, Reading
+from vipd.steer import Facts, Steering
+
+events = structlog.get_logger()
+
+Seconds = float
+
+EMPTYING: Seconds = 5.0  # at most, for the ToRs to acknowledge what we said last
+HEAD_START: Seconds = 1.0  # for the sessions, before anything heavy is imported
+GOODBYE = "vipd was told to stop"
+
+
+def run(path: str) -> int:
+    """Live the whole life of a pod; return its exit status. Raises ConfigError before it begins."""
+    config = load(path, os.environ)
+    log.configure(config.log)
+    for warning in config.warnings:
+        events.warning("config_warned", warning=warning)
+    subprocesses.use_no_threads()
+    try:
+        asyncio.run(Pod(config).live())
+    finally:
+        log.STDERR.settle(1.0)
+    return 0
+
+
+class Pod:
+    """One pod: its facts, each with one writer, and the signals that move it through its phases."""
+
+    def __init__(self, config: Config) -> None:
+        self._facts = Latest(Facts(config=config))
+        self._steering = Steering(self._facts)
+        self._lag = Lag()
+        self._notify = Notify.of(os.environ)
+        self._reading = Reading(ok=True, at=time.time())
+        self._loaded = self._reading.at
+        self._speaker: speaker.Speaker | None = None
+        self._told_to_leave = asyncio.Event()
+        self._patience: asyncio.Timeout | None = None
+        # What the parts follow. Each is the part of the configuration that concerns it.
+        self._peers = Latest(config.neighbors)
+        self._listen = Latest(config.speaker.listen)
+        self._api = Latest(config.api)
+        self._checks = Latest(_checks(config))
+        self._hooks = Latest(_hooks(config))
+        self._addresses = Latest(_addresses(config))
+
+    async def live(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._started = loop.time()
+        for number, answer in (
+            (signal.SIGTERM, self._leave),
+            (signal.SIGINT, self._leave),
+            (signal.SIGHUP, self._reload),
+        ):
+            loop.add_signal_handler(number, answer)
+        config = self._facts.value.config
+        events.info(
+            "pod_started",
+            version=__version__,
+            config=config.path,
+            local_as=config.speaker.local_as,
+            router_id=str(config.speaker.router_id),
+            neighbors=list(config.neighbors),
+            services={s.service.name: len(s.service.vips) for s in config.services},
+        )
+        async with (
+            api.serve(self._api, self._observe, after=self._sessions_had_their_start),
+            running(self._lag.watch(), self._notify.watch(), subprocesses.reap_orphans()),
+            running(loopback.hold(self._addresses, self._hold)),
+            speaker.speak(
+                self._peers,
+                self._steering.rib,
+                listen=self._listen,
+                goodbye=lambda: GOODBYE,
+                jitter=random.random,
+            ) as self._speaker,
+            running(self._steering.follow()),
+            running(
+                probes.watch(self._checks, self._check, splay=random.random),
+                hooks.follow(self._hooks, self._states),
+            ),
+        ):
+            self._notify.ready(f"announcing for {len(config.services)} services")
+            await self._told_to_leave.wait()
+            await self._empty_the_wire()
+        events.info("pod_left")
+
+    # --- what the parts report: each writes its own fact ---
+
+    def _hold(self, held: frozenset[Vip]) -> None:
+        self._facts.set(replace(self._facts.value, held=held))
+
+    def _check(self, key: str, status: CheckStatus | None) -> None:
+        checks = {**self._facts.value.checks}
+        if status is None:
+            checks.pop(key, None)
+        else:
+            checks[key] = status
+        self._facts.set(replace(self._facts.value, checks=checks))
+
+    # --- signals ---
+
+    def _leave(self) -> None:
+        if not self._told_to_leave.is_set():
+            events.info("pod_told_to_leave")
+            self._notify.stopping("withdrawing")
+            self._told_to_leave.set()
+        elif self._patience is not None:
+            events.info("pod_hurried")
+            self._patience.reschedule(asyncio.get_running_loop().time())
+
+    def _reload(self) -> None:
+        """Take on what differs in the file, or nothing at all."""
+        before = self._facts.value.config
+        self._notify.reloading()
+        try:
+            config = load(before.path, os.environ, router_id=before.speaker.router_id)
+        except ConfigError as error:
+            self._reading = Reading(ok=False, at=time.time(), error=str(error))
+            for problem in error.problems:
+                events.error("config_refused", problem=str(problem))
+        else:
+            self._reading = Reading(ok=True, at=time.time())
+            self._loaded = self._reading.at
+            self._take_on(config)
+        self._notify.ready("the configuration was read again" if self._reading.ok else "the old configuration stays")
+
+    def _take_on(self, config: Config) -> None:
+        log.configure(config.log)
+        for warning in config.warnings:
+            events.warning("config_warned", warning=warning)
+        self._peers.set(config.neighbors)
+        self._listen.set(config.speaker.listen)
+        self._api.set(config.api)
+        self._checks.set(_checks(config))
+        self._hooks.set(_hooks(config))
+        self._addresses.set(_addresses(config))
+        self._facts.set(replace(self._facts.value, config=config))
+        events.info("config_reloaded", neighbors=list(config.neighbors))
+
+    # --- the last things, and the first ---
+
+    async def _empty_the_wire(self) -> None:
+        """Withdraw everything, wait until the ToRs have it, linger for connections under way."""
+        assert self._speaker is not None  # noqa: S101 - it is entered before anybody can leave
+        stood = bool(self._steering.rib.value.routes)
+        linger = self._facts.value.config.drain.linger if stood else 0.0
+        self._facts.set(replace(self._facts.value, phase=Phase.LEFT))
+        with suppress(TimeoutError):  # a second signal, which skips the waiting
+            async with asyncio.timeout(None) as self._patience:
+                await self._steering.rib.until(lambda rib: not rib.routes)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(EMPTYING):
+                        await self._speaker.flushed()
+                events.info("pod_withdrawn", linger=linger)
+                await asyncio.sleep(linger)
+
+    async def _sessions_had_their_start(self) -> None:
+        """Return when every session is Established and has been told, or has had its time."""
+        assert self._speaker is not None  # noqa: S101 - it is entered before the first turn of the loop
+        with suppress(TimeoutError):
+            async with asyncio.timeout(HEAD_START):
+                await self._speaker.changed.until(
+                    lambda states: all(states.get(name) is State.ESTABLISHED for name in self._peers.value)
+                )
+                await self._speaker.flushed()
+
+    # --- what is seen from outside ---
+
+    def _observe(self) -> Observed:
+        facts = self._facts.value
+        assert self._speaker is not None  # noqa: S101 - nobody is answered before
+        return Observed(
+            version=__version__,
+            pod=socket.gethostname(),
+            pid=os.getpid(),
+            config=facts.config,
+            loaded=self._loaded,
+            reading=self._reading,
+            phase=facts.phase,
+            started=self._started,
+            now=asyncio.get_running_loop().time(),
+            wall=time.time(),
+            peers=self._speaker.status(),
+            announcements=self._steering.announcements.value,
+            checks=facts.checks,
+            held=facts.held if self._addresses.value.vips else None,
+            told=self._speaker.told(),
+            prefixes=self._steering.prefixes,
+            lag=self._lag.latest,
+            lag_max=self._lag.worst,
+            log_lines_dropped=log.STDERR.dropped,
+        )
+
+
+@asynccontextmanager
+async def running(*parts: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run parts that have no end of their own, side by side, while inside."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(part) for part in parts]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+
+
+def _checks(config: Config) -> Mapping[str, Check]:
+    return {key: check for service in config.services for key, check in service.checks.items()}
+
+
+def _hooks(config: Config) -> Mapping[str, Hook]:
+    return {service.service.name: service.hook for service in config.services if service.hook is not None}
