@@ -507,9 +507,11 @@ def _check_origin(value: bytes) -> str:
 
 def _check_next_hop(value: bytes) -> str:
     """Say where a next hop is no address that a host can have (RFC 4271 section 6.3)."""
-    address = IPv4Address(value)
-    wrong = address.is_unspecified or address.is_multicast or value == b"\xff\xff\xff\xff"
-    return f"is {address}" if wrong else ""
+    multicast = 224 <= value[0] < 240
+    return f"is {IPv4Address(value)}" if multicast or value in _NO_HOST else ""
+
+
+_NO_HOST: Final = (b"\0\0\0\0", b"\xff\xff\xff\xff")
 
 
 def _check_aggregator(value: bytes) -> str:

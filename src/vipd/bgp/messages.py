@@ -437,8 +437,12 @@ class UpdateReader:
 
 def _split(body: bytes) -> tuple[bytes, bytes, bytes]:
     """Take an UPDATE apart: withdrawn routes, path attributes, NLRI (RFC 4271 section 4.3)."""
-    cursor = Cursor(body)
-    try:
-        return cursor.take(cursor.number(2)), cursor.take(cursor.number(2)), cursor.rest()
-    except Overrun as error:
-        raise update_error(UpdateError.MALFORMED_ATTRIBUTE_LIST, f"the parts do not fit: {error}") from error
+    withdrawn_end = 2 + int.from_bytes(body[:2])
+    run_start = withdrawn_end + 2
+    run_end = run_start + int.from_bytes(body[withdrawn_end:run_start])
+    if run_end > len(body):
+        raise update_error(
+            UpdateError.MALFORMED_ATTRIBUTE_LIST,
+            f"{len(body)} octets cannot hold withdrawn routes to {withdrawn_end} and attributes to {run_end}",
+        )
+    return body[2:withdrawn_end], body[run_start:run_end], body[run_end:]
