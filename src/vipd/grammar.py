@@ -27,6 +27,14 @@ exit status:
 """
 
 
+class Layout(argparse.RawDescriptionHelpFormatter):
+    """Leaves texts as they are written, and each verb on the line of its summary."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog)
+        self._action_max_length = 16  # argparse measures the verbs without their indentation
+
+
 class Parser(argparse.ArgumentParser):
     """Says what is wrong on one line, and exits as sysexits.h wants it."""
 
@@ -40,17 +48,17 @@ def parser() -> Parser:
         prog="vipd",
         description="Announces the addresses of services (VIPs) from this pod to its top-of-rack switches.",
         epilog=EXIT_STATUS,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Layout,
     )
     top.add_argument("--version", action="version", version=f"vipd {__version__}", help="print the version")
-    verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=Parser)
+    verbs = top.add_subparsers(title="verbs", dest="verb", metavar="VERB", required=True, parser_class=Parser)
 
     def verb(name: str, summary: str, text: str) -> Parser:
         return verbs.add_parser(
             name,
             help=summary,
             description=dedent(text).strip(),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=Layout,
         )
 
     run = verb(

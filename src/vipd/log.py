@@ -40,6 +40,8 @@ class Outlet:
     def line(self, text: str) -> None:
         octets = text.encode(errors="backslashreplace") + b"\n"
         if self._octets + len(octets) > BACKLOG:
+            self.flush()
+        if self._octets + len(octets) > BACKLOG:
             self.dropped += 1
             self._untold += 1
             return

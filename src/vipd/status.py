@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from shlex import join
-from typing import Any
+from typing import Any, assert_never
 
 from vipd.bgp.iana import describe_error
 from vipd.bgp.peer import Down, Negotiated, PeerStatus, State
@@ -168,6 +168,8 @@ def target(check: Check) -> tuple[str, str]:
             return "exec", join(command)
         case FileProbe(path=path):
             return "file", path
+        case never:
+            assert_never(never)
 
 
 def health(statuses: Collection[CheckStatus]) -> Health:

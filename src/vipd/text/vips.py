@@ -68,13 +68,24 @@ def why(vip: Json) -> str:
     """Say what `explain` has gathered: the verdict, what it rests on, and who has been told."""
     return "\n".join(
         (
-            f"{vip['vip']} of service {vip['service']} is {_not(vip['announced'])}announced",
+            f"{vip['vip']} of service {vip['service']} is {_announced(vip)}",
             *_verdict(vip),
             "  Checks:",
             *_checks(vip["checks"]),
             "  Neighbours:",
             *_neighbors(vip["neighbors"]),
         )
+    )
+
+
+def _announced(vip: Json) -> str:
+    told = sum(peer["told"] for peer in vip["neighbors"])
+    if not vip["announced"]:
+        return "not announced"
+    return (
+        f"announced to {told} of {len(vip['neighbors'])} neighbours"
+        if told
+        else "to be announced, and nobody is told"
     )
 
 
@@ -140,7 +151,7 @@ def _all_checks(checks: Sequence[Json]) -> str:
     ]
     single = [check["health"] in ("up", "falling") for check in checks if check["vip"] is not None]
     if single:
-        words.append(f"{sum(single)} of {len(single)} of single VIPs pass")
+        words.append(f"{sum(single)} of {len(single)} checks of single VIPs pass")
     return ", ".join(words) or "none"
 
 

@@ -1,0 +1,202 @@
+import re
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from scene import CONFIG, NOW, UP, V4, V6, WALL, observed
+from vipd.bgp.peer import State
+from vipd.coord.member import Announcements, Service, Verdict, Vip, Word
+from vipd.metrics import of_the_process, page
+from vipd.status import Reading
+
+DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "metrics.md"
+
+
+@pytest.fixture(scope="module")
+def process():
+    return of_the_process()
+
+
+def samples(text: str) -> dict[tuple[str, frozenset], float]:
+    """Every sample by its name and labels, as Prometheus' own parser reads them."""
+    read = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    found = {(sample.name, frozenset(sample.labels.items())): sample.value for sample in read}
+    assert len(found) == len(read), "no series twice"
+    return found
+
+
+class Page:
+    def __init__(self, process, **changes):
+        self.text = page(observed(**changes), process).decode()
+        self.samples = samples(self.text)
+
+    def __call__(self, name: str, /, **labels: str) -> float | None:
+        return self.samples.get((name, frozenset(labels.items())))
+
+    def of(self, name: str) -> dict[frozenset, float]:
+        return {labels: value for (known, labels), value in self.samples.items() if known == name}
+
+
+@pytest.mark.parametrize("peers", [{}, {"tor-a": UP}])
+def test_promtool_has_nothing_to_say(process, peers):
+    text = Page(process, peers=peers).text
+    said = subprocess.run(
+        ["promtool", "check", "metrics"], input=text, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (said.returncode, said.stdout, said.stderr) == (0, "", "")
+
+
+def test_the_session_that_is_up(process):
+    metric = Page(process)
+    assert metric("vipd_bgp_session_up", peer="10.0.0.2") == 1
+    assert metric("vipd_bgp_session_admin_up", peer="10.0.0.2") == 1
+    states = {state: metric("vipd_bgp_session_state", peer="10.0.0.2", state=state) for state in State}
+    assert states == {**dict.fromkeys(State, 0), State.ESTABLISHED: 1}
+    assert metric("vipd_bgp_session_transitions_total", peer="10.0.0.2", to="up") == 2
+    assert metric("vipd_bgp_session_transitions_total", peer="10.0.0.2", to="down") == 1
+    assert metric("vipd_bgp_session_established_timestamp_seconds", peer="10.0.0.2") == WALL - 192
+    identity = {
+        "peer": "10.0.0.2",
+        "peer_as": "64001",
+        "local_as": "64147",
+        "router_id": "10.255.0.2",
+        "name": "tor-a",
+    }
+    assert metric("vipd_bgp_peer_info", **identity) == 1
+    assert metric("vipd_bgp_messages_total", peer="10.0.0.2", direction="received", type="keepalive") == 66
+    assert metric("vipd_bgp_prefixes_desired", peer="10.0.0.2", afi="ipv4", safi="unicast") == 1
+    assert metric("vipd_bgp_prefixes_advertised", peer="10.0.0.2", afi="ipv6", safi="unicast") == 0
+    assert metric("vipd_bgp_prefixes_received_total", peer="10.0.0.2") == 12
+
+
+def test_notifications_are_told_apart(process):
+    metric = Page(process)
+    name = "vipd_bgp_notifications_total"
+    assert metric(name, peer="10.0.0.2", direction="received", code="6", subcode="2") == 1
+    assert metric(name, peer="10.0.0.2", direction="sent", code="4", subcode="0") == 0
+
+
+def test_every_configured_peer_has_every_metric_from_the_first_second(process):
+    first = Page(process, peers={}, checks={}, announcements={}, told={})
+    later = Page(process)
+    for name in {name for name, _ in later.samples if name.startswith("vipd_bgp_")}:
+        peers = {dict(labels)["peer"] for labels in first.of(name)}
+        assert peers == {"10.0.0.2", "10.0.0.3"}, name
+    assert first("vipd_bgp_session_up", peer="10.0.0.2") == 0
+    assert first("vipd_bgp_session_state", peer="10.0.0.2", state="Idle") == 1
+    assert first("vipd_bgp_session_established_timestamp_seconds", peer="10.0.0.2") == 0
+    assert (
+        first("vipd_bgp_notifications_total", peer="10.0.0.3", direction="received", code="6", subcode="2")
+        == 0
+    )
+    stranger = {
+        "peer": "10.0.0.3",
+        "peer_as": "external",
+        "local_as": "64147",
+        "router_id": "",
+        "name": "10.0.0.3",
+    }
+    assert first("vipd_bgp_peer_info", **stranger) == 1
+    assert first("vipd_check_up", service="apex", check="http", vip="") == 0
+    assert first("vipd_check_runs_total", service="apex", check="http", vip="", result="bad") == 0
+    assert first("vipd_vip_announced", service="apex", vip=V4, peer="10.0.0.2") == 0
+    assert not first.of("vipd_vip_verdict")
+    assert not first.of("vipd_check_duration_seconds")
+
+
+def test_established_without_a_time_is_no_time(process):
+    metric = Page(process, peers={"tor-a": replace(UP, established_at=None)})
+    assert metric("vipd_bgp_session_established_timestamp_seconds", peer="10.0.0.2") == 0
+
+
+def test_vips(process):
+    metric = Page(process)
+    announced = {
+        (dict(labels)["service"], dict(labels)["vip"], dict(labels)["peer"]): value
+        for labels, value in metric.of("vipd_vip_announced").items()
+    }
+    assert announced == {
+        ("apex", "192.0.2.166", "10.0.0.2"): 1,
+        ("apex", "192.0.2.166", "10.0.0.3"): 0,
+        ("apex", "2001:db8::1", "10.0.0.2"): 0,
+        ("apex", "2001:db8::1", "10.0.0.3"): 0,
+        ("spare", "192.0.2.7", "10.0.0.3"): 0,  # tor-a is not to hear it
+    }
+    assert metric("vipd_vip_verdict", service="apex", vip=V6, verdict="UNHEALTHY") == 1
+    assert len(metric.of("vipd_vip_verdict")) == 3
+    assert metric("vipd_vip_address_present", service="apex", vip=V4) == 1
+    assert metric("vipd_vip_address_present", service="apex", vip=V6) == 0
+
+
+def test_addresses_that_nobody_looks_at_are_neither_present_nor_absent(process):
+    assert not Page(process, held=None).of("vipd_vip_address_present")
+
+
+def test_checks(process):
+    metric = Page(process)
+    assert metric("vipd_check_up", service="apex", check="http", vip="") == 1
+    assert metric("vipd_check_up", service="apex", check="script", vip=V6) == 0
+    assert metric("vipd_check_duration_seconds", service="apex", check="http", vip="") == 0.0021
+    assert metric("vipd_check_runs_total", service="apex", check="script", vip=V6, result="timeout") == 1
+
+
+def test_the_daemon(process):
+    metric = Page(process, log_lines_dropped=7)
+    assert metric("vipd_config_last_reload_successful") == 1
+    assert metric("vipd_config_last_reload_timestamp_seconds") == WALL - 200
+    assert metric("vipd_event_loop_lag_seconds") == 0.0001
+    assert metric("vipd_event_loop_lag_max_seconds") == 0.012
+    assert metric("vipd_log_lines_dropped_total") == 7
+    assert [dict(labels)["version"] for labels in metric.of("vipd_build_info")] == ["0.1.0"]
+    assert metric("process_start_time_seconds") is not None
+
+
+def test_a_reload_that_failed(process):
+    metric = Page(process, reading=Reading(ok=False, at=WALL, error="x"))
+    assert metric("vipd_config_last_reload_successful") == 0
+    assert metric("vipd_config_last_reload_timestamp_seconds") == WALL - 200
+
+
+def test_names_from_a_configuration_cannot_break_the_page(process):
+    name = 'quo"te\\back\nline'
+    service = replace(CONFIG.services[0], service=Service(name=name, vips=(V4,)), checks={})
+    verdict = Verdict(word=Word.ASSIGNED, reason="", rank=0, since=NOW)
+    metric = Page(
+        process,
+        config=replace(CONFIG, services=(service,)),
+        announcements={name: Announcements(verdicts={V4: verdict})},
+    )
+    assert metric("vipd_vip_announced", service=name, vip=V4, peer="10.0.0.2") == 1
+    assert metric("vipd_vip_verdict", service=name, vip=V4, verdict="ASSIGNED") == 1
+    assert metric("vipd_vip_address_present", service=name, vip=V4) == 1
+
+
+def test_ten_thousand_vips_have_their_series(process):
+    vips = tuple(Vip(f"10.0.{n >> 8}.{n & 255}") for n in range(10_000))
+    route = CONFIG.services[0].routes[V4]
+    service = replace(
+        CONFIG.services[0], service=Service(name="many", vips=vips), routes=dict.fromkeys(vips, route)
+    )
+    metric = Page(process, config=replace(CONFIG, services=(service,)), prefixes={})
+    assert len(metric.of("vipd_vip_announced")) == 20_000
+    assert len(metric.of("vipd_vip_address_present")) == 10_000
+
+
+def test_the_document_names_every_metric_with_its_type_and_labels(process):
+    told = {
+        name: (kind, frozenset(re.findall(r"`(\w+)`", labels)))
+        for name, kind, labels in re.findall(
+            r"^\| `(vipd_\w+)` \| (\w+) \|([^|]*)\|", DOCUMENT.read_text(), re.MULTILINE
+        )
+    }
+    text = Page(process).text
+    types = dict(re.findall(r"^# TYPE (vipd_\w+) (\w+)$", text, re.MULTILINE))
+    labels: dict[str, frozenset] = {}
+    for name, found in samples(text):
+        if name.startswith("vipd_"):
+            labels[name] = frozenset(key for key, _ in found)
+    assert told == {name: (types[name], labels[name]) for name in types}
+    assert len(told) > 15
