@@ -11,7 +11,7 @@ import ssl
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-from vipd import __version__
+from vipd import __version__, words
 from vipd.health import HttpProbe, Result
 from vipd.imports import staged
 from vipd.names import Names
@@ -108,8 +108,7 @@ def _context(path: str, version: tuple[int, ...]) -> ssl.SSLContext:
 
 
 def _certificate(error: Exception) -> str:
-    message = error.verify_message if isinstance(error, ssl.SSLCertVerificationError) else str(error)
-    return message[:1].lower() + message[1:].rstrip(".")
+    return words.clause(error.verify_message if isinstance(error, ssl.CertificateError) else str(error))
 
 
 def _tls_reason(error: OSError) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
 
-from vipd import subprocesses
+from vipd import subprocesses, words
 
 Seconds = float
 
@@ -73,6 +73,5 @@ async def _look_up(host: str, within: Seconds) -> tuple[str, ...]:
     if finished.status is None:
         raise OSError(f"no answer about the name {host} within {within:g} s")
     if finished.status:
-        reason = finished.output.strip().rpartition("\n")[2]
-        raise OSError(f"{host}: {reason[:1].lower()}{reason[1:]}")
+        raise OSError(f"{host}: {words.clause(finished.output.strip())}")
     return tuple(finished.output.split())

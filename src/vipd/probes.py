@@ -12,7 +12,7 @@ from typing import Never
 
 import structlog
 
-from vipd import http_probe, subprocesses
+from vipd import http_probe, subprocesses, words
 from vipd.children import follow
 from vipd.health import (
     Check,
@@ -128,7 +128,7 @@ async def attempt(check: Check, names: Names) -> Result:
     except TimeoutError:
         return _late(check)
     except OSError as error:
-        return Result(good=False, message=_in_words(error))
+        return Result(good=False, message=words.of(error))
     except Exception as error:  # a check must not take down a speaker
         log.exception("check_crashed", service=check.service, check=check.name)
         return Result(good=False, message=f"the check itself crashed: {error!r}")
@@ -174,9 +174,3 @@ async def _connect(probe: TcpProbe, names: Names, within: Seconds) -> Result:
 
 def _late(check: Check) -> Result:
     return Result(good=False, message=f"timed out after {check.timeout:g} s", timed_out=True)
-
-
-def _in_words(error: OSError) -> str:
-    """What the system says, without numbers and without our internals."""
-    words = str(error) if error.errno is None else os.strerror(error.errno)
-    return words[:1].lower() + words[1:] + (f": {error.filename}" if error.filename else "")

@@ -51,10 +51,10 @@ async def test_an_answer_is_kept_and_outlives_its_time_while_there_is_no_newer(m
 def test_the_program_prints_what_the_system_knows_of_a_name(tmp_path):
     hosts = tmp_path / "hosts"
     hosts.write_text("192.0.2.7 apex.test\n2001:db8::7 apex.test\n")
-    elsewhere = ("unshare", "--map-root-user", "--mount", "/bin/sh", "-c")  # a world with another /etc/hosts
+    elsewhere = ("unshare", "--map-root-user", "--mount", "/bin/sh", "-c")
+    believing = ('mount --bind "$0" /etc/hosts && exec "$@"', str(hosts))
     found = subprocess.run(
-        [*elsewhere, 'mount --bind "$0" /etc/hosts && exec "$@"', hosts]
-        + [*names._LOOK_UP, names._PROGRAM, "apex.test"],
+        [*elsewhere, *believing, *names._LOOK_UP, names._PROGRAM, "apex.test"],
         check=True,
         capture_output=True,
         text=True,
