@@ -21,6 +21,10 @@ from vipd.convert.exabgp_words import (
     number,
 )
 
+DAY = 86400.0  # what vipd bounds intervals by
+HOUR = 3600  # and timeouts
+MOST_IN_A_ROW = 1000  # and rise and fall
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Healthcheck:
@@ -224,11 +228,11 @@ def _healthcheck(options: argparse.Namespace, notes: list[str]) -> Healthcheck:
         else frozenset(map(address, options.neighbor)),
         command=options.command,
         disable=options.disable,
-        interval=options.interval or 5.0,
+        interval=min(options.interval, DAY) or 5.0,
         fast_interval=options.fast_interval,
-        timeout=float(options.timeout) if options.timeout > 0 else 60.0,
-        rise=max(1, options.rise),
-        fall=max(1, options.fall),
+        timeout=float(min(options.timeout, HOUR)) if options.timeout > 0 else 60.0,
+        rise=min(max(1, options.rise), MOST_IN_A_ROW),
+        fall=min(max(1, options.fall), MOST_IN_A_ROW),
         execute=(
             *(("up", line) for line in options.up_execute),
             *(("down", line) for line in options.down_execute),
