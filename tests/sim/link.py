@@ -11,6 +11,7 @@ from vipd.latest import Latest
 
 FIN, RESET = "fin", "reset"
 LOW_WATER = 65536
+SEGMENT = 8192  # octets that arrive together, at most
 CLOSING = 1.0
 
 Segment = bytes | str
@@ -47,7 +48,8 @@ class End:
         if not self._closed:
             self.written.append((asyncio.get_running_loop().time(), octets))
             self._unsent += len(octets)
-            self._send(octets)
+            for start in range(0, len(octets), SEGMENT):
+                self._send(octets[start : start + SEGMENT])
 
     async def drained(self, below: int = LOW_WATER) -> None:
         while self._unsent > below and not self._closed:
@@ -73,6 +75,8 @@ class End:
         if not self._closed:
             self._closed = True
             self._sent.set()
+            self._waiting.append(RESET)  # for whoever reads here still
+            self._news.set()
             self._send(RESET)
 
     def _send(self, segment: Segment) -> None:

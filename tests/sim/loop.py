@@ -34,6 +34,10 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._clock.now
 
+    def stall(self, seconds: float) -> None:
+        """Let time pass in which nothing runs, as when the process is stopped or something computes."""
+        self._clock.now += seconds
+
 
 def simulated(story: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
     """Make a test of an asynchronous story, run in virtual time."""

@@ -30,6 +30,11 @@ class Talk:
 
     end: End
     dialled: bool  # by us, the ToR
+    reader: UpdateReader = field(
+        default_factory=lambda: UpdateReader(four_octet_as=True, ebgp=True, families=tuple(Family))
+    )
+    hold_time: float | None = None  # agreed
+    keeping: asyncio.Task[None] | None = None
     heard: list[tuple[float, MessageType]] = field(default_factory=list)
     notification: Notification | None = None  # that ended it, whoever sent it
     established: bool = False
@@ -64,10 +69,10 @@ class Tor:
             router_id=IPv4Address(router_id),
             capabilities=self._capabilities(asn, families),
         )
-        # How to misbehave:
-        self.answers = True  # an OPEN
-        self.expects_quiet = False  # runs no hold timer of its own
+        self.answers = True  # an OPEN; or says nothing at all
+        self.patient = False  # has no hold timer of its own
         self._group: asyncio.TaskGroup
+        self._tasks: list[asyncio.Task[None]] = []
 
     @staticmethod
     def _capabilities(asn: int, families: Sequence[Family]) -> tuple[Capability, ...]:
@@ -92,13 +97,11 @@ class Tor:
         """Listen, until the context is left; then close every connection without a word."""
         async with asyncio.TaskGroup() as self._group:
             self.network.listens(self.address, port, self._answer)
-            tasks: list[asyncio.Task[None]] = []
-            self._tasks = tasks
             try:
                 yield self
             finally:
                 self.network.listens_no_more(self.address, port)
-                for task in tasks:
+                for task in self._tasks:
                     task.cancel()
 
     async def dial(self, address: str = "10.0.0.1", port: int = 179) -> Talk:
@@ -127,35 +130,10 @@ class Tor:
         return talk
 
     async def _converse(self, talk: Talk) -> None:
-        framer, reader = Framer(), UpdateReader(four_octet_as=True, ebgp=True, families=tuple(Family))
-        hold_time: float | None = None
-        keeping: asyncio.Task[None] | None = None
         if self.answers:
             talk.end.write(self.open.encode())
         try:
-            while True:
-                async with asyncio.timeout(hold_time):
-                    octets = await talk.end.read()
-                if not octets:
-                    return
-                framer.feed(octets)
-                for kind, body in framer:
-                    talk.heard.append((_now(), kind))
-                    match kind:
-                        case MessageType.OPEN if self.answers:
-                            talk.end.write(Keepalive().encode())
-                            agreed = min(self.open.hold_time, Open.decode(bytes(body)).hold_time)
-                            if agreed:
-                                hold_time = None if self.expects_quiet else agreed
-                                keeping = self._group.create_task(self._keep(talk, agreed / 3))
-                        case MessageType.KEEPALIVE:
-                            talk.established = True
-                        case MessageType.NOTIFICATION:
-                            talk.notification = Notification.decode(bytes(body))
-                            return
-                        case MessageType.UPDATE:
-                            self._learn(talk, reader, bytes(body))
-                    self.news.set(self.news.value + 1)
+            await self._listen(talk)
         except TimeoutError:
             talk.notification = Notification(code=4, subcode=0)
             talk.end.write(talk.notification.encode())
@@ -164,18 +142,50 @@ class Tor:
         finally:
             talk.established = False
             talk.closed_at = _now()
-            if keeping is not None:
-                keeping.cancel()
+            if talk.keeping is not None:
+                talk.keeping.cancel()
             talk.end.abort()
-            self.news.set(self.news.value + 1)
+            self._moved()
 
-    async def _keep(self, talk: Talk, interval: float) -> None:
-        while True:
-            await asyncio.sleep(interval)
+    async def _listen(self, talk: Talk) -> None:
+        framer = Framer()
+        while talk.notification is None:
+            async with asyncio.timeout(None if self.patient else talk.hold_time):
+                octets = await talk.end.read()
+            if not octets:
+                return
+            framer.feed(octets)
+            for kind, body in framer:
+                talk.heard.append((_now(), kind))
+                self._hear(talk, kind, body)
+                self._moved()
+
+    def _hear(self, talk: Talk, kind: MessageType, body: bytes) -> None:
+        match kind:
+            case MessageType.OPEN:
+                if self.answers:
+                    talk.end.write(Keepalive().encode())
+                    talk.hold_time = min(self.open.hold_time, Open.decode(body).hold_time) or None
+                    talk.keeping = self._group.create_task(self._keep(talk))
+            case MessageType.KEEPALIVE:
+                talk.established = True
+            case MessageType.NOTIFICATION:
+                talk.notification = Notification.decode(body)
+            case MessageType.UPDATE:
+                self._learn(talk, body)
+            case MessageType.ROUTE_REFRESH:
+                raise AssertionError("a speaker that stores nothing asked to be told again")
+
+    async def _keep(self, talk: Talk) -> None:
+        while talk.hold_time is not None:
+            await asyncio.sleep(talk.hold_time / 3)
             talk.end.write(Keepalive().encode())
 
-    def _learn(self, talk: Talk, reader: UpdateReader, body: bytes) -> None:
-        for update in reader.updates(body):
+    def _moved(self) -> None:
+        self.news.set(self.news.value + 1)
+
+    def _learn(self, talk: Talk, body: bytes) -> None:
+        for update in talk.reader.updates(body):
             for prefix in update.withdrawn:
                 del talk.adj_rib_in[prefix]  # nobody withdraws what was never said
             for prefix in update.announced:

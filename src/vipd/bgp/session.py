@@ -254,6 +254,7 @@ class Session:
                 self._say()
             if incoming is None or overdue:
                 self._tick()
+            self._settle()
             deadline = self._deadline()
             overdue = deadline is not None and deadline <= self._now()
 
@@ -307,7 +308,6 @@ class Session:
             connection.write(octets)  # at once, as nothing is ever transmitted after a HangUp
         for action in actions:
             self._perform(line, action, before)
-        self._settle()
         if line.fsm.state is not before:
             self._report(self.status())
 
@@ -367,18 +367,20 @@ class Session:
 
     def _answer(self, connection: Connection) -> None:
         """Find a machine for a connection that the peer has opened (RFC 4271 sections 6.8 and 8.2.1)."""
-        opened = Opened(local_address=connection.local_address, remote_address=connection.remote_address)
         wire = self._line.wire
         if self._line.fsm.state is State.ACTIVE:
             line = self._line
         elif wire is not None and wire.side is Side.DIALED and self._rival is None:
             line = self._rival = Line(self._machine())
-            self._take(line, Start(passive=True))
         else:  # Idle takes no calls, and one call at a time is enough
             connection.abort()
             return
         self._attend(line, Wire(Side.ACCEPTED, connection))
-        self._take(line, opened)
+        self._take(line, Start(passive=True))  # is nothing to a machine that waits already
+        self._take(
+            line,
+            Opened(local_address=connection.local_address, remote_address=connection.remote_address),
+        )
 
     def _settle(self) -> None:
         """Where there are two connections, see whether one has won."""
