@@ -69,59 +69,51 @@ class AdjRibOut:
         if policy != self._policy:
             self._adopt(policy)
         before, self._routes = self._routes, routes
-        withdrawn: dict[Family, list[Prefix]] = {}
+        fresh: dict[tuple[Family, int], list[Prefix]] = defaultdict(list)  # by Route; hashing these is slow
+        for prefix, route in routes.items():
+            if before.get(prefix) is not route:  # the same one, under the same policy, says the same
+                fresh[prefix.family, id(route)].append(prefix)
+
+        said: dict[tuple[Family, PathAttributes | None], list[Prefix]] = defaultdict(list)  # None: withdrawn
         for family, table in self._table.items():
             gone = [prefix for prefix in table if prefix not in routes]
-            withdrawn[family] = [prefix for prefix in gone if table.pop(prefix) is not None]
-
-        fresh: dict[tuple[Family, int], list[Prefix]] = defaultdict(list)
-        for prefix, route in routes.items():
-            if before.get(prefix) is not route:  # the same object, under the same policy, says the same
-                fresh[prefix.family, id(route)].append(prefix)
-        announced: dict[tuple[Family, PathAttributes], list[Prefix]] = defaultdict(list)
+            said[family, None] = [prefix for prefix in gone if table.pop(prefix) is not None]
         for (family, _), prefixes in fresh.items():
             if family not in self._table:
                 continue
             table, route = self._table[family], routes[prefixes[0]]
-            if not hears(route, self._config):
-                withdrawn[family] += [prefix for prefix in prefixes if table.pop(prefix, None) is not None]
-                continue
-            attributes = self._hear(route, family)
-            if attributes is None:
-                withdrawn[family] += [prefix for prefix in prefixes if table.get(prefix) is not None]
+            if hears(route, self._config):
+                attributes = self._hear(route, family)
+                said[family, attributes] += [p for p in prefixes if table.get(p) != attributes]
+                table.update(dict.fromkeys(prefixes, attributes))
             else:
-                announced[family, attributes] += [p for p in prefixes if table.get(p) != attributes]
-            table.update(dict.fromkeys(prefixes, attributes))
+                said[family, None] += [prefix for prefix in prefixes if table.pop(prefix, None) is not None]
 
-        updates = [
-            Update(family=family, withdrawn=part)
-            for family, prefixes in withdrawn.items()
-            for part in _parts(prefixes, room(family, None, four_octet_as=self._negotiated.four_octet_as))
-        ]
-        for (family, attributes), prefixes in announced.items():
-            updates += self._announce(family, attributes, prefixes)
+        updates = [update for key, prefixes in said.items() for update in self._pack(*key, prefixes)]
         updates += [Update(family=family) for family in self._unfinished]
         self._unfinished = ()
         return updates
 
     def refresh(self, family: Family) -> list[Update]:
         """Return once more what was said of a family (RFC 2918 section 4)."""
-        told: dict[int, list[Prefix]] = defaultdict(list)
+        if family in self._silent:
+            return []
         table = self._table[family]
+        told: dict[int, list[Prefix]] = defaultdict(list)
         for prefix, attributes in table.items():
             told[id(attributes)].append(prefix)
-        return [
-            update
-            for prefixes in told.values()
-            if (attributes := table[prefixes[0]]) is not None
-            for update in self._announce(family, attributes, prefixes)
-        ]
+        return [update for ps in told.values() for update in self._pack(family, table[ps[0]], ps)]
 
-    def _announce(
-        self, family: Family, attributes: PathAttributes, prefixes: Sequence[Prefix]
+    def _pack(
+        self, family: Family, attributes: PathAttributes | None, prefixes: Sequence[Prefix]
     ) -> Iterator[Update]:
-        for part in _parts(prefixes, room(family, attributes, four_octet_as=self._negotiated.four_octet_as)):
-            yield Update(family=family, attributes=attributes, announced=part)
+        """Say it in as few UPDATEs as hold it; None: withdraw."""
+        four_octet_as = self._negotiated.four_octet_as
+        for part in _parts(prefixes, room(family, attributes, four_octet_as=four_octet_as)):
+            if attributes is None:
+                yield Update(family=family, withdrawn=part)
+            else:
+                yield Update(family=family, attributes=attributes, announced=part)
 
     def _adopt(self, policy: Policy) -> None:
         """Take everything for news, because a policy colours every route."""

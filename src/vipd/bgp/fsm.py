@@ -2,11 +2,10 @@
 
 Events and actions are values; the shell performs the actions in their order. No I/O, no clock, no chance.
 
-Optional session attributes (section 8.1.1) that are here: AllowAutomaticStart and DampPeerOscillations with
-IdleHoldTime (a failed session is started again, later each time), PassiveTcpEstablishment,
-SendNOTIFICATIONwithoutOPEN. Those that are not: DelayOpen, TrackTcpState (an Fsm is told of connections, not
-of their attempts), CollisionDetectEstablishedState (see collision.py, which looks at two of these machines),
-AcceptConnectionsUnconfiguredPeers.
+Optional session attributes (section 8.1.1) that are here: AllowAutomaticStart, and DampPeerOscillations with
+its IdleHoldTimer (a failed session is started again, later each time); PassiveTcpEstablishment. Those that
+are not: AcceptConnectionsUnconfiguredPeers; CollisionDetectEstablishedState (collision.py looks at two of
+these machines); DelayOpen; SendNOTIFICATIONwithoutOPEN (an OPEN is our first word); TrackTcpState.
 """
 
 from collections import Counter
@@ -14,14 +13,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from math import inf
-from typing import Final
+from typing import ClassVar, Final, NamedTuple, assert_never
 
 from vipd.bgp import messages
 from vipd.bgp.attributes import Outcome
 from vipd.bgp.capabilities import Capability
 from vipd.bgp.errors import NotificationError
 from vipd.bgp.framing import Framer
-from vipd.bgp.iana import CeaseError, ErrorCode, Family, FsmError, MessageType, describe_error
+from vipd.bgp.iana import CeaseError, ErrorCode, Family, FsmError, MessageType
 from vipd.bgp.messages import (
     Keepalive,
     Notification,
@@ -176,8 +175,7 @@ class Expired:
     timer: Timer
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unread:
+class Unread(NamedTuple):
     """The body of an UPDATE, which only Established reads."""
 
     body: bytes
@@ -192,6 +190,13 @@ _TYPES: Final[dict[type[Message], MessageType]] = {
     Notification: MessageType.NOTIFICATION,
     Keepalive: MessageType.KEEPALIVE,
     RouteRefresh: MessageType.ROUTE_REFRESH,
+}
+_DECODE: Final[dict[MessageType, Callable[[bytes], Message]]] = {
+    MessageType.OPEN: Open.decode,
+    MessageType.UPDATE: Unread,
+    MessageType.NOTIFICATION: Notification.decode,
+    MessageType.KEEPALIVE: lambda _: Keepalive(),
+    MessageType.ROUTE_REFRESH: RouteRefresh.decode,
 }
 _SENT: Final = {kind: ("sent", kind.name.lower()) for kind in MessageType}
 _RECEIVED: Final = {kind: ("received", kind.name.lower()) for kind in MessageType}
@@ -235,7 +240,7 @@ class Fsm:
         actions: list[Action] = []
         try:
             for step in self._steps(event, now):
-                actions += self._take(step, now)
+                actions += self._STATES[self.state](self, step, now)
         except NotificationError as error:
             actions += self._error(error, now)
         return actions
@@ -282,39 +287,11 @@ class Fsm:
                 framer.feed(octets)
                 for kind, body in framer:
                     self.history.messages[_RECEIVED[kind]] += 1
-                    yield self._decode(kind, body)
+                    yield _DECODE[kind](body)
                     if self._framer is not framer:
                         return  # that message was the connection's last
             case _:
                 yield event
-
-    def _decode(self, kind: MessageType, body: bytes) -> Message:
-        match kind:
-            case MessageType.OPEN:
-                return Open.decode(body)
-            case MessageType.UPDATE:
-                return Unread(body=body)
-            case MessageType.NOTIFICATION:
-                return Notification.decode(body)
-            case MessageType.KEEPALIVE:
-                return Keepalive()
-            case MessageType.ROUTE_REFRESH:
-                return RouteRefresh.decode(body)
-
-    def _take(self, step: Step, now: Seconds) -> list[Action]:
-        match self.state:
-            case State.IDLE:
-                return self._idle(step, now)
-            case State.CONNECT:
-                return self._connect(step, now)
-            case State.ACTIVE:
-                return self._active(step, now)
-            case State.OPEN_SENT:
-                return self._open_sent(step, now)
-            case State.OPEN_CONFIRM:
-                return self._open_confirm(step, now)
-            case State.ESTABLISHED:
-                return self._established(step, now)
 
     # ---- the states, as RFC 4271 section 8.2.2 has them: numbers are those of its events ----
 
@@ -419,7 +396,7 @@ class Fsm:
             case _:  # local
                 return []
 
-    def _established(self, step: Step, now: Seconds) -> list[Action]:  # noqa: C901 - as many events
+    def _established(self, step: Step, now: Seconds) -> list[Action]:  # noqa: C901, PLR0912 - as many events
         match step:
             case Start():  # 1, 3-7
                 return []
@@ -447,6 +424,17 @@ class Fsm:
                 return self._refresh(step)
             case Advertise(updates=updates):
                 return self._advertise(updates, now)
+            case _:
+                assert_never(step)
+
+    _STATES: ClassVar[dict[State, Callable[["Fsm", Step, Seconds], list[Action]]]] = {
+        State.IDLE: _idle,
+        State.CONNECT: _connect,
+        State.ACTIVE: _active,
+        State.OPEN_SENT: _open_sent,
+        State.OPEN_CONFIRM: _open_confirm,
+        State.ESTABLISHED: _established,
+    }
 
     # ---- transitions that more than one state makes ----
 
@@ -487,21 +475,21 @@ class Fsm:
 
     def _notified(self, notification: Notification, now: Seconds) -> list[Action]:
         """To Idle, as the peer wishes."""
-        self.history.notifications["received", notification.code, notification.subcode] += 1
-        return self._fail(_down(Cause.RECEIVED, notification, str(notification)), now)
+        code, subcode, octets = notification.code, notification.subcode, notification.data
+        self.history.notifications["received", code, subcode] += 1
+        text = str(notification)
+        return self._fail(Down(cause=Cause.RECEIVED, text=text, code=code, subcode=subcode, data=octets), now)
 
     def _cease(self, stop: Stop, now: Seconds) -> list[Action]:
         """To Idle, and no automatic start follows."""
         octets = shutdown_data(stop.text) if stop.subcode in EXPLAINED else b""
-        cease = Notification(code=ErrorCode.CEASE, subcode=stop.subcode, data=octets)
-        down = _down(Cause.SENT, cease, f"{describe_error(cease.code, cease.subcode)}: {stop.text}")
+        cease = NotificationError(ErrorCode.CEASE, stop.subcode, data=octets, text=stop.text)
         self._release(State.IDLE, now)
-        return [self._notify(cease), HangUp(), self._note(down, now)]
+        return [self._notify(cease), HangUp(), self._note(_down(cease), now)]
 
     def _error(self, error: NotificationError, now: Seconds) -> list[Action]:
-        """Tell the peer what it did wrong, and to Idle."""
-        notification = Notification(code=error.code, subcode=error.subcode, data=error.data)
-        return [self._notify(notification), *self._fail(_down(Cause.SENT, notification, str(error)), now)]
+        """To Idle, telling the peer what it did wrong."""
+        return [self._notify(error), *self._fail(_down(error), now)]
 
     def _fail(self, down: Down, now: Seconds) -> list[Action]:
         """To Idle, and on again by itself when the idle hold time is over."""
@@ -531,8 +519,10 @@ class Fsm:
         heard = self._reader.read(body)
         history = self.history
         history.prefixes_received += heard.announced
-        history.treat_as_withdraw += heard.outcome is Outcome.TREAT_AS_WITHDRAW
-        history.attribute_discard += heard.outcome is Outcome.ATTRIBUTE_DISCARD
+        if heard.outcome is Outcome.TREAT_AS_WITHDRAW:
+            history.treat_as_withdraw += 1
+        elif heard.outcome is Outcome.ATTRIBUTE_DISCARD:
+            history.attribute_discard += 1
         return Heard(heard=heard)
 
     def _refresh(self, asked: RouteRefresh) -> list[Action]:
@@ -554,8 +544,9 @@ class Fsm:
         self._restart_keepalive(now)
         return self._transmit(MessageType.KEEPALIVE, Keepalive().encode())
 
-    def _notify(self, notification: Notification) -> Action:
-        self.history.notifications["sent", notification.code, notification.subcode] += 1
+    def _notify(self, error: NotificationError) -> Action:
+        self.history.notifications["sent", error.code, error.subcode] += 1
+        notification = Notification(code=error.code, subcode=error.subcode, data=error.data)
         return self._transmit(MessageType.NOTIFICATION, notification.encode())
 
     def _transmit(self, kind: MessageType, octets: bytes) -> Action:
@@ -598,6 +589,5 @@ def _unexpected(message: Message, subcode: FsmError) -> NotificationError:
     return NotificationError(ErrorCode.FSM, subcode, data=bytes((kind,)), text=f"{kind.name} came")
 
 
-def _down(cause: Cause, notification: Notification, text: str) -> Down:
-    code, subcode, octets = notification.code, notification.subcode, notification.data
-    return Down(cause=cause, text=text, code=code, subcode=subcode, data=octets)
+def _down(error: NotificationError) -> Down:
+    return Down(cause=Cause.SENT, text=str(error), code=error.code, subcode=error.subcode, data=error.data)

@@ -130,6 +130,13 @@ def test_a_family_that_the_configuration_leaves_out_does_not_exist():
     assert (out.desired, out.advertised, out.untold) == ({IPV4: 1}, {IPV4: 1}, {})
 
 
+def test_what_was_told_can_be_asked():
+    out = begun({A: ROUTE, B: Route(neighbors=frozenset()), X: ROUTE}, Policy())
+    assert set(out.told) == {A}  # B is for others, X has no next hop
+    out.converge({B: ROUTE, X: ROUTE}, POLICY)
+    assert set(out.told) == {B, X}
+
+
 # ---- families that cannot be told ----
 
 
