@@ -19,6 +19,7 @@ from vipd.imports import staged
 from vipd.latest import Latest
 from vipd.listeners import Place, listening, spell
 from vipd.status import Observed, snapshot, unready
+from vipd.words import clause
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -197,4 +198,4 @@ async def _accept(listener: socket.socket, server: "web.Server") -> Never:
 
 
 def _reason(error: OSError) -> str:
-    return error.strerror or str(error)
+    return clause(error.strerror or str(error))

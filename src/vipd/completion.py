@@ -25,7 +25,8 @@ complete -o default -F _vipd vipd
 
 ZSH: Final = """\
 # zsh completion for vipd. To use it: source <(vipd completion zsh)
-autoload -Uz compinit bashcompinit && compinit && bashcompinit
+(( $+functions[compdef] )) || { autoload -Uz compinit && compinit }
+autoload -Uz bashcompinit && bashcompinit
 """
 
 FISH: Final = "# fish completion for vipd. To use it: vipd completion fish | source\n"
@@ -66,6 +67,8 @@ def _fish(parser: argparse.ArgumentParser) -> Iterator[str]:
     for verb, (summary, options, positionals) in _verbs(parser).items():
         yield f"-f -n __fish_use_subcommand -a {verb} -d {_quoted(summary)}"
         seen = f"-n '__fish_seen_subcommand_from {verb}'"
+        if all(positional.choices for positional in positionals):
+            yield f"{seen} -f"  # no files
         for option in options:
             yield f"{seen} {_fish_option(option)}"
         for positional in positionals:
