@@ -27,8 +27,10 @@ class End:
         self.written: list[tuple[float, bytes]] = []  # what was written, and when
         self._network = network
         self._waiting: deque[Segment] = deque()  # arrived, not read
+        self._under_way: deque[Segment] = deque()
         self._news = asyncio.Event()
-        self._unsent = 0
+        self._unwritten = 0  # not on its way yet
+        self._unsent = 0  # not acknowledged
         self._sent = asyncio.Event()
         self._free_at = 0.0  # when the last octet written has left
         self._closed = False
@@ -47,12 +49,13 @@ class End:
     def write(self, octets: bytes) -> None:
         if not self._closed:
             self.written.append((asyncio.get_running_loop().time(), octets))
+            self._unwritten += len(octets)
             self._unsent += len(octets)
             for start in range(0, len(octets), SEGMENT):
                 self._send(octets[start : start + SEGMENT])
 
     async def drained(self, below: int = LOW_WATER) -> None:
-        while self._unsent > below and not self._closed:
+        while self._unwritten > below and not self._closed:
             self._sent.clear()
             await self._sent.wait()
 
@@ -83,13 +86,23 @@ class End:
         loop = asyncio.get_running_loop()
         took = len(segment) / self._network.rate if isinstance(segment, bytes) else 0.0
         self._free_at = max(self._free_at, loop.time()) + took
-        loop.call_at(self._free_at + self._network.delay, self._network.carry, self, segment)
+        loop.call_at(self._free_at, self._left, segment)
+        self._under_way.append(segment)
+        loop.call_at(self._free_at + self._network.delay, self._first_comes)
+
+    def _first_comes(self) -> None:
+        # Timers of the same moment keep no order of their own.
+        self._network.carry(self, self._under_way.popleft())
+
+    def _left(self, segment: Segment) -> None:
+        if isinstance(segment, bytes):
+            self._unwritten -= len(segment)
+            self._sent.set()
 
     def arrived(self, segment: Segment) -> None:
         """A segment of ours has reached the other end, and its acknowledgement us."""
         if isinstance(segment, bytes):
             self._unsent -= len(segment)
-            self._sent.set()
         self.other._waiting.append(segment)
         self.other._news.set()
 

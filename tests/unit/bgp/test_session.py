@@ -1,0 +1,302 @@
+"""What a session does with its connection. Its stories are in tests/sim."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from ipaddress import IPv4Address
+from itertools import pairwise
+
+import pytest
+
+from sim.loop import SimulatedLoop, simulated
+from vipd.bgp.capabilities import FourOctetAs, Multiprotocol, RouteRefresh
+from vipd.bgp.fsm import Stop
+from vipd.bgp.iana import CeaseError, Family, MessageType
+from vipd.bgp.messages import HEADER, Keepalive, Open
+from vipd.bgp.peer import PeerConfig, PeerStatus, State
+from vipd.bgp.route import LocRib, Route
+from vipd.bgp.session import UPDATES_AT_ONCE, Session
+from vipd.bgp.wire import Prefix
+from vipd.latest import Latest
+
+CONFIG = PeerConfig(
+    name="tor-a", address="10.0.0.2", local_as=64512, peer_as=65001, router_id=IPv4Address("10.0.0.1")
+)
+OPEN = Open(
+    asn=65001,
+    hold_time=9,
+    router_id=IPv4Address("10.0.0.2"),
+    capabilities=(Multiprotocol.of(Family.IPV4), RouteRefresh(), FourOctetAs(asn=65001)),
+).encode()
+KEEPALIVE = Keepalive().encode()
+
+
+class Scripted:
+    """A connection whose peer says what the script says, then nothing, or what `more` gives."""
+
+    local_address = "10.0.0.1"
+    remote_address = "10.0.0.2"
+
+    def __init__(self, *script: bytes, more: Callable[[], Awaitable[bytes]] | None = None) -> None:
+        self.script = list(script)
+        self.more = more
+        self.written: list[tuple[float, bytes]] = []
+        self.turns: list[int] = []  # of the loop, in which something was written
+        self.ended = ""
+
+    async def read(self) -> bytes:
+        if self.script:
+            return self.script.pop(0)
+        if self.more is not None:
+            return await self.more()
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError
+
+    def write(self, octets: bytes) -> None:
+        assert not self.ended
+        self.written.append((asyncio.get_running_loop().time(), octets))
+
+    async def drained(self, below: int = 0) -> None:
+        pass
+
+    def unsent(self) -> int:
+        return 0
+
+    async def close(self) -> None:
+        assert not self.ended
+        self.ended = "closing"
+        await asyncio.sleep(0.5)
+        self.ended = "closed"
+
+    def abort(self) -> None:
+        self.ended = self.ended or "aborted"
+
+    def kinds(self) -> list[MessageType]:
+        """Types of all messages written."""
+        octets = b"".join(octets for _, octets in self.written)
+        found = []
+        while octets:
+            found.append(MessageType(octets[HEADER - 1]))
+            octets = octets[int.from_bytes(octets[16:18]) :]
+        return found
+
+
+class Stage:
+    """One session and what it reported."""
+
+    def __init__(
+        self, *connections: Scripted, rib: LocRib | None = None, config: PeerConfig = CONFIG
+    ) -> None:
+        self.connections = list(connections)
+        self.rib = Latest(rib or LocRib())
+        self.reported: list[State] = []
+        self.session = Session(
+            config,
+            self.rib,
+            dial=self.dial,
+            jitter=lambda: 1.0,
+            report=self.report,
+            farewell=lambda: Stop(subcode=CeaseError.ADMINISTRATIVE_SHUTDOWN, text="bye"),
+        )
+
+    async def dial(self, config: PeerConfig) -> Scripted:
+        if not self.connections:
+            raise ConnectionError("nobody there")
+        return self.connections.pop(0)
+
+    def report(self, status: PeerStatus) -> None:
+        self.reported.append(status.state)
+
+    async def play(self, seconds: float) -> None:
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(self.session.run())
+            await asyncio.sleep(seconds)
+            task.cancel()
+
+
+@simulated
+async def test_every_change_of_state_is_reported():
+    stage = Stage(Scripted(OPEN, KEEPALIVE))
+    await stage.play(1)
+    assert stage.reported == [
+        State.CONNECT,
+        State.OPEN_SENT,
+        State.OPEN_CONFIRM,
+        State.ESTABLISHED,
+        State.IDLE,
+    ]
+
+
+@simulated
+async def test_what_is_said_in_one_breath_is_written_at_once():
+    connection = Scripted(OPEN, KEEPALIVE)
+    routes = {Prefix.parse(f"192.0.2.{n}"): Route(med=n) for n in range(100)}
+    await Stage(connection, rib=LocRib(routes=routes)).play(1)
+    assert connection.kinds().count(MessageType.UPDATE) == 101  # and the End-of-RIB
+    assert len(connection.written) == 4  # OPEN, KEEPALIVE, UPDATEs, NOTIFICATION
+
+
+@simulated
+async def test_a_large_table_leaves_others_their_turns():
+    connection = Scripted(OPEN, KEEPALIVE)
+    count = 10 * UPDATES_AT_ONCE
+    routes = {Prefix.parse(str(IPv4Address("100.64.0.0") + n)): Route(med=n) for n in range(count)}
+    stage = Stage(connection, rib=LocRib(routes=routes))
+    seen = []
+
+    async def look() -> None:
+        while connection.kinds().count(MessageType.UPDATE) <= count:
+            seen.append(connection.kinds().count(MessageType.UPDATE))
+            await asyncio.sleep(0)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(stage.play(1))
+        group.create_task(look())
+    steps = sorted(set(seen))
+    assert len(steps) == 11
+    assert max(later - earlier for earlier, later in pairwise(steps)) <= UPDATES_AT_ONCE
+
+
+@simulated
+async def test_nothing_is_read_before_the_last_was_taken():
+    stage = Stage()
+    read = 0
+
+    async def more() -> bytes:
+        nonlocal read
+        read += 1
+        taken = stage.session.status().messages.get(("received", "keepalive"), 0)
+        assert read <= taken, "the KEEPALIVE of the script makes one more"
+        if read == 1000:
+            await asyncio.get_running_loop().create_future()
+        return KEEPALIVE
+
+    stage.connections.append(Scripted(OPEN, KEEPALIVE, more=more))
+    await stage.play(1)
+    assert read == 1000
+
+
+@simulated
+async def test_our_keepalives_are_on_time_though_the_peer_never_stops_talking():
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, SimulatedLoop)
+
+    async def more() -> bytes:
+        await asyncio.sleep(0)
+        loop.stall(0.01)  # so long we take for what it says
+        return KEEPALIVE
+
+    connection = Scripted(OPEN, KEEPALIVE, more=more)
+    await Stage(connection).play(20)
+    times = [when for when, octets in connection.written if octets == KEEPALIVE]
+    assert len(times) >= 6
+    assert max(later - earlier for earlier, later in pairwise(times)) < 3.1
+
+
+@simulated
+async def test_a_failed_dial_is_news_from_the_connection():
+    stage = Stage()
+    await stage.play(1)
+    assert stage.session.status().last_error.text == "nobody there"
+    assert stage.reported[:2] == [State.CONNECT, State.ACTIVE]
+
+
+@simulated
+async def test_the_end_of_the_stream_closes_our_side_too():
+    connection = Scripted(OPEN, b"")
+    stage = Stage(connection)
+    await stage.play(0.1)
+    assert connection.ended == "closed"
+    assert stage.session.status().last_error.text == "the peer closed the connection"
+
+
+@simulated
+async def test_leaving_waits_for_the_connection_to_close():
+    connection = Scripted(OPEN, KEEPALIVE)
+    loop = asyncio.get_running_loop()
+    await Stage(connection).play(1)
+    assert connection.ended == "closed"
+    assert loop.time() == pytest.approx(1.5)
+    assert connection.kinds()[-1] is MessageType.NOTIFICATION
+
+
+@simulated
+async def test_leaving_while_dialling_leaves_nothing_behind():
+    stage = Stage()
+    given_up = []
+
+    async def dial(config: PeerConfig) -> Scripted:
+        try:
+            await asyncio.get_running_loop().create_future()
+        except asyncio.CancelledError:
+            given_up.append(config.name)
+            raise
+        raise AssertionError
+
+    stage.session._dial = dial
+    await stage.play(1)
+    assert given_up == ["tor-a"]
+
+
+@simulated
+async def test_who_calls_a_session_that_is_gone_is_hung_up_on():
+    stage = Stage()
+    await stage.play(1)
+    late = Scripted()
+    stage.session.call(late)
+    assert late.ended == "aborted"
+
+
+@simulated
+async def test_who_calls_while_a_session_leaves_is_hung_up_on():
+    connection, late = Scripted(OPEN, KEEPALIVE), Scripted()
+    stage = Stage(connection)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(stage.play(1))
+        await asyncio.sleep(1.25)
+        stage.session.call(late)
+    assert connection.ended == "closed"
+    assert late.ended == "aborted"
+
+
+@simulated
+async def test_a_third_connection_is_one_too_many():
+    third = Scripted()
+    stage = Stage(Scripted())  # a peer that accepts and says nothing
+    async with asyncio.TaskGroup() as group:
+        group.create_task(stage.play(1))
+        await asyncio.sleep(0.1)
+        second = Scripted()
+        stage.session.call(second)
+        await asyncio.sleep(0.1)
+        stage.session.call(third)
+        await asyncio.sleep(0.1)
+        assert second.kinds() == [MessageType.OPEN]
+        assert third.ended == "aborted"
+
+
+@simulated
+async def test_idle_takes_no_calls():
+    early = Scripted()
+    stage = Stage(Scripted(bytes(19)))  # nonsense: the idle hold time begins
+    async with asyncio.TaskGroup() as group:
+        group.create_task(stage.play(0.5))
+        await asyncio.sleep(0.1)
+        assert stage.session.status().state is State.IDLE
+        stage.session.call(early)
+        await asyncio.sleep(0.1)
+    assert early.ended == "aborted"
+    assert early.written == []
+
+
+@simulated
+async def test_a_bug_ends_the_session_and_leaves_no_connection_open():
+    async def more() -> bytes:
+        raise ZeroDivisionError
+
+    connection = Scripted(OPEN, KEEPALIVE, more=more)
+    stage = Stage(connection)
+    with pytest.raises(ExceptionGroup) as caught:
+        await stage.session.run()
+    assert caught.group_contains(ZeroDivisionError)
+    assert connection.ended == "closed", "even so the peer is told"
+    assert connection.kinds()[-1] is MessageType.NOTIFICATION
