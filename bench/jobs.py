@@ -25,7 +25,9 @@ def vips(number: int, first: int = 0) -> list[str]:
 
 
 @contextmanager
-def beside(kind: type[Speaker], addresses: list[str], names: list[str], **options: object) -> Iterator[Speaker]:
+def beside(
+    kind: type[Speaker], addresses: list[str], names: list[str], **options: object
+) -> Iterator[Speaker]:
     """Run a speaker with a collector on each address."""
     with tempfile.TemporaryDirectory() as folder:
         collectors = [Collector(address) for address in addresses]

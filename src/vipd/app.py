@@ -33,6 +33,7 @@ from vipd.coord.member import Phase, Vip
 from vipd.health import Check, CheckStatus, Hook
 from vipd.lag import Lag
 from vipd.latest import Latest
+from vipd.loopback import Addresses
 from vipd.notify import Notify
 from vipd.status import Observed, Reading
 from vipd.steer import Facts, Steering
@@ -52,7 +53,6 @@ def run(path: str) -> int:
     log.configure(config.log)
     for warning in config.warnings:
         events.warning("config_warned", warning=warning)
-    subprocesses.use_no_threads()
     try:
         asyncio.run(Pod(config).live())
     finally:
@@ -73,6 +73,7 @@ class Pod:
         self._speaker: speaker.Speaker | None = None
         self._told_to_leave = asyncio.Event()
         self._patience: asyncio.Timeout | None = None
+        self._moving_out: asyncio.TimerHandle | None = None
         # What the parts follow. Each is the part of the configuration that concerns it.
         self._peers = Latest(config.neighbors)
         self._listen = Latest(config.speaker.listen)
@@ -114,7 +115,7 @@ class Pod:
             running(self._steering.follow()),
             running(
                 probes.watch(self._checks, self._check, splay=random.random),
-                hooks.follow(self._hooks, self._states),
+                hooks.follow(self._hooks, self._steering.states),
             ),
         ):
             self._notify.ready(f"announcing for {len(config.services)} services")
@@ -160,7 +161,7 @@ class Pod:
             self._reading = Reading(ok=True, at=time.time())
             self._loaded = self._reading.at
             self._take_on(config)
-        self._notify.ready("the configuration was read again" if self._reading.ok else "the old configuration stays")
+        self._notify.ready("the new configuration" if self._reading.ok else "the old configuration")
 
     def _take_on(self, config: Config) -> None:
         log.configure(config.log)
@@ -171,9 +172,19 @@ class Pod:
         self._api.set(config.api)
         self._checks.set(_checks(config))
         self._hooks.set(_hooks(config))
-        self._addresses.set(_addresses(config))
         self._facts.set(replace(self._facts.value, config=config))
+        self._house(config)
         events.info("config_reloaded", neighbors=list(config.neighbors))
+
+    def _house(self, config: Config) -> None:
+        """Hold the addresses of the new configuration, and those of the old one for as long as `linger`."""
+        wanted = _addresses(config)
+        self._addresses.set(replace(wanted, vips=wanted.vips | self._addresses.value.vips))
+        if self._moving_out is not None:
+            self._moving_out.cancel()
+        self._moving_out = asyncio.get_running_loop().call_later(
+            config.drain.linger, self._addresses.set, wanted
+        )
 
     # --- the last things, and the first ---
 
@@ -248,3 +259,11 @@ def _checks(config: Config) -> Mapping[str, Check]:
 
 def _hooks(config: Config) -> Mapping[str, Hook]:
     return {service.service.name: service.hook for service in config.services if service.hook is not None}
+
+
+def _addresses(config: Config) -> Addresses:
+    manage = config.loopback.manage
+    asked = (s.service.vips for s in config.services if manage or s.require_address)
+    return Addresses(
+        vips=frozenset(vip for vips in asked for vip in vips), manage=manage, label=config.loopback.label
+    )

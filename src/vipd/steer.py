@@ -11,8 +11,9 @@ from vipd.bgp.route import LocRib, Route
 from vipd.bgp.wire import Prefix
 from vipd.config import Config, ServiceConfig
 from vipd.coord.decision import decide
-from vipd.coord.member import Announcements, Me, Phase, Vip
+from vipd.coord.member import Announcements, Me, Phase, Service, Vip
 from vipd.health import CheckStatus
+from vipd.hooks import State
 from vipd.latest import Latest
 
 log = structlog.get_logger()
@@ -37,6 +38,7 @@ class Steering:
         self.prefixes: dict[Vip, Prefix] = {}  # of every configured VIP
         self.announcements: Latest[Mapping[str, Announcements]] = Latest({})
         self.rib = Latest(LocRib())
+        self.states: Latest[Mapping[str, State]] = Latest({})  # health by service, for the hooks
 
     async def follow(self) -> Never:
         async for facts in self._facts:
@@ -51,10 +53,13 @@ class Steering:
             name = config.service.name
             asked[name] = question = config, me(config, facts)
             standing = before.get(name, Announcements())
-            same = self._asked.get(name) == question
-            after[name] = standing if same else decide(config.service, question[1], standing, now)
+            if self._asked.get(name) == question:
+                after[name] = standing
+            else:
+                after[name] = decide(config.service, question[1], standing, now)
         moved = {name for name in after.keys() | before.keys() if after.get(name) is not before.get(name)}
         self._asked = asked
+        self.states.set({name: _state(config.service, known) for name, (config, known) in asked.items()})
         if moved:
             _tell(before, after, moved)
             self.announcements.set(after)
@@ -96,6 +101,10 @@ def me(service: ServiceConfig, facts: Facts) -> Me:
     )
 
 
+def _state(service: Service, known: Me) -> State:
+    return State(up=known.failing is None, reason=known.failing or "its checks pass", vips=service.vips)
+
+
 def _tell(before: Mapping[str, Announcements], after: Mapping[str, Announcements], moved: set[str]) -> None:
     """Log each verdict that changed: one event for all the VIPs of a service that share the change."""
     for name in sorted(moved):
@@ -106,7 +115,11 @@ def _tell(before: Mapping[str, Announcements], after: Mapping[str, Announcements
             was, now = old.get(vip), new.get(vip)
             if was is now or (was is not None and now is not None and was.word is now.word):
                 continue
-            change = was and was.word.value, now and now.word.value, now.reason if now else "not configured"
+            change = (
+                was.word.value if was else None,
+                now.word.value if now else None,
+                now.reason if now else "not configured any more",
+            )
             changes.setdefault(change, []).append(vip)
         for (was_word, now_word, reason), vips in changes.items():
             log.info(

@@ -1,4 +1,5 @@
-"""`vipd demo`: a whole rack on loopback addresses. Three pods, two ToRs, and a service that fails and recovers.
+# ruff: noqa: T201 - printing is what a demo does
+"""`vipd demo`: a whole rack on loopback addresses. Three pods, two ToRs, a service that fails and recovers.
 
 The pods are the real daemon, in processes of their own; the sessions are real TCP; the service is really
 asked. Only the ToRs are ours, and they only listen.
@@ -7,16 +8,16 @@ asked. Only the ToRs are ours, and they only listen.
 import asyncio
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
-from vipd import subprocesses
 from vipd.bgp.wire import Prefix
 from vipd.demo import view
-from vipd.demo.rack import API_PORT, SERVICE_PORT, Pod, Service
+from vipd.demo.rack import Pod, Service
 from vipd.demo.story import Happening, Measured, PodView, Scene
-from vipd.demo.tor import Tor
+from vipd.demo.tor import Change, Tor
 
 Seconds = float
 
@@ -33,7 +34,6 @@ ASKING: Seconds = 0.5  # between two looks at what the pods say of themselves
 
 def run(*, forever: bool) -> int:
     """Play the story, and return an exit status: 0 when it went as told."""
-    subprocesses.use_no_threads()
     try:
         return asyncio.run(Demo(terminal=sys.stdout.isatty()).play(forever=forever))
     except KeyboardInterrupt:
@@ -82,8 +82,8 @@ class Demo:
             tor = self._tors[name] = Tor(
                 address,
                 local_as,
-                changed=lambda pod, prefix, here, name=name: self._route(name, pod, prefix, here=here),
-                parted=lambda pod, words, name=name: self._note(f"{name} parts from {self._name(pod)}: {words}"),
+                changed=partial(self._route, name),
+                parted=partial(self._part, name),
             )
             await stack.enter_async_context(tor.serve(BGP_PORT))
         for number, (name, address) in enumerate(PODS.items(), 1):
@@ -134,8 +134,7 @@ class Demo:
         self._measured.append(figure)
         self._note(view.measured(figure))
 
-    async def _until(self, seen: "Sequence[bool] | object") -> None:
-        assert callable(seen)
+    async def _until(self, seen: Callable[[], bool]) -> None:
         while not seen():
             self._changed.clear()
             await self._changed.wait()
@@ -151,9 +150,12 @@ class Demo:
     def _told(self, tor: Tor, pod: Pod) -> bool:
         return (pod.address, Prefix.host(pod.vip)) in tor.routes
 
-    def _route(self, tor: str, pod: str, prefix: Prefix, *, here: bool) -> None:
-        self._note(f"{tor}: {prefix} {'announced' if here else 'withdrawn'} by {self._name(pod)}")
+    def _route(self, tor: str, pod: str, prefix: Prefix, change: Change) -> None:
+        self._note(f"{tor}: {prefix} {change.value} by {self._name(pod)}")
         self._changed.set()
+
+    def _part(self, tor: str, pod: str, words: str) -> None:
+        self._note(f"{tor} parts from {self._name(pod)}: {words}")
 
     def _name(self, address: str) -> str:
         return next((pod.name for pod in self._pods if pod.address == address), address)
@@ -207,7 +209,4 @@ class Demo:
         print("\nWhat was seen, over real BGP sessions:")
         for figure in self._measured:
             print(f"  {view.measured(figure)}")
-        print("The pods left in order: withdrawn first, then Cease with the reason. `vipd run` does the same for you.")
-
-
-__all__ = ["API_PORT", "SERVICE_PORT", "run"]
+        print("The pods left in order: withdrawn first, then a Cease with the reason.")

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import os
-import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -129,9 +129,9 @@ class Pod:
             )
         )
         with (self.folder / f"{self.name}.log").open("wb") as log:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "vipd", "run", "--config", str(config)),
-                stdin=asyncio.subprocess.DEVNULL,
+            process = subprocess.Popen(  # noqa: ASYNC220, S603 - asyncio's own would start a thread on Python 3.11; argv is ours
+                (sys.executable, "-m", "vipd", "run", "--config", str(config)),
+                stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
             )
@@ -153,13 +153,18 @@ class Pod:
         return answer
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        if process.returncode is None:
-            os.kill(process.pid, number)
-        try:
-            async with asyncio.timeout(PATIENCE):
-                await process.wait()
-        except TimeoutError:
-            continue
-        return
+async def _end(process: "subprocess.Popen[bytes]") -> None:
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    process_fd = os.pidfd_open(process.pid)
+    loop.add_reader(process_fd, ended.set)
+    process.terminate()
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await ended.wait()
+    except TimeoutError:
+        process.kill()
+    finally:
+        loop.remove_reader(process_fd)
+        os.close(process_fd)
+        process.wait()

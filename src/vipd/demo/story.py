@@ -19,7 +19,6 @@ class PodView:
     """One pod as the demo sees it: its service from outside, its reasons as it tells them."""
 
     name: str
-    address: str
     vip: str
     service: str  # "200 OK", "503 Service Unavailable"
     verdict: str  # the pod's own word, or why it cannot be asked

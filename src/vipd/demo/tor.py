@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from enum import StrEnum
 from ipaddress import IPv4Address
 
 from vipd.bgp.capabilities import FourOctetAs, Multiprotocol, RouteRefresh
@@ -17,7 +18,16 @@ Seconds = float
 HOLD: Seconds = 9
 KEEPALIVE: Seconds = HOLD / 3
 
-Changed = Callable[[str, Prefix, bool], None]  # the pod's address, a prefix, whether it is announced now
+
+
+class Change(StrEnum):
+    """What became of a prefix."""
+
+    ANNOUNCED = "announced"
+    WITHDRAWN = "withdrawn"
+
+
+Changed = Callable[[str, Prefix, Change], None]  # the pod's address, what it spoke of, what it said
 Parted = Callable[[str, str], None]  # the pod's address, its last words
 
 
@@ -91,9 +101,9 @@ class Tor:
             for prefix in update.announced:
                 if (pod, prefix) not in self.routes:
                     self.routes.add((pod, prefix))
-                    self._changed(pod, prefix, True)  # noqa: FBT003 - the callable's own signature says it
+                    self._changed(pod, prefix, Change.ANNOUNCED)
 
     def _forget(self, route: tuple[str, Prefix]) -> None:
         if route in self.routes:
             self.routes.discard(route)
-            self._changed(*route, False)
+            self._changed(*route, Change.WITHDRAWN)

@@ -1,5 +1,7 @@
 """Draws a scene as text. Knows terminals only by their width and by whether they have colours."""
 
+from collections.abc import Sequence
+
 from vipd.demo.story import Happening, Measured, PodView, Scene
 
 GREEN, RED, DIM, BOLD, PLAIN = "\x1b[32m", "\x1b[31m", "\x1b[2m", "\x1b[1m", "\x1b[0m"
@@ -8,9 +10,9 @@ GREEN, RED, DIM, BOLD, PLAIN = "\x1b[32m", "\x1b[31m", "\x1b[2m", "\x1b[1m", "\x
 def draw(scene: Scene, *, width: int = 100, lines: int = 12) -> str:
     """Draw the rack, and the last `lines` lines of its story."""
     heads = "".join(f"{tor:<12}" for tor in scene.tors)
+    title = f"{BOLD}vipd demo{PLAIN}  three pods, two ToRs, real BGP sessions on loopback addresses"
     rows = [
-        f"{BOLD}vipd demo{PLAIN}  three pods, two ToRs, real BGP sessions on loopback addresses"
-        f"{DIM}{scene.now:>12.1f} s{PLAIN}",
+        f"{title}{DIM}{scene.now:>12.1f} s{PLAIN}",
         "",
         f"{DIM}{'Pod':<8}{'VIP':<13}{heads}{'Service':<26}Verdict{PLAIN}",
     ]
@@ -33,7 +35,7 @@ def measured(figure: Measured) -> str:
     )
 
 
-def _pod(pod: PodView, tors: tuple[str, ...] | list[str]) -> str:
+def _pod(pod: PodView, tors: Sequence[str]) -> str:
     told = "".join(
         f"{GREEN}{'announced':<12}{PLAIN}" if pod.told.get(tor) else f"{RED}{'-':<12}{PLAIN}" for tor in tors
     )
