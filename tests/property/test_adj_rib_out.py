@@ -3,7 +3,7 @@
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vipd.bgp.adj_rib_out import AdjRibOut
@@ -119,6 +119,7 @@ def wanted(session, routes, policy):
     return {prefix: attributes for prefix, attributes in told.items() if attributes is not None}
 
 
+@settings(deadline=None)
 @given(sessions(), st.lists(st.tuples(ribs, st.integers(0, 1)), min_size=1, max_size=6), few_policies)
 def test_the_peer_knows_what_we_want_it_to_know_and_is_told_no_more(session, history, policies):
     rib, peer = AdjRibOut(*session), Peer(session[1])
@@ -136,6 +137,7 @@ def test_the_peer_knows_what_we_want_it_to_know_and_is_told_no_more(session, his
     assert peer.ended == list(session[1].families)
 
 
+@settings(deadline=None)
 @given(sessions(), ribs, ribs, policies)
 def test_withdrawals_come_before_announcements(session, before, after, policy):
     rib = AdjRibOut(*session)
@@ -144,6 +146,7 @@ def test_withdrawals_come_before_announcements(session, before, after, policy):
     assert kinds == sorted(kinds)
 
 
+@settings(deadline=None)
 @given(sessions(), ribs, policies)
 def test_nothing_is_said_when_nothing_changed(session, routes, policy):
     rib = AdjRibOut(*session)
@@ -152,6 +155,7 @@ def test_nothing_is_said_when_nothing_changed(session, routes, policy):
     assert rib.converge({prefix: replace(route) for prefix, route in routes.items()}, policy) == []
 
 
+@settings(deadline=None)
 @given(sessions(), ribs, ribs, policies)
 def test_a_refresh_tells_a_forgetful_peer_everything(session, before, after, policy):
     rib = AdjRibOut(*session)
@@ -164,6 +168,7 @@ def test_a_refresh_tells_a_forgetful_peer_everything(session, before, after, pol
     assert peer.table == wanted(session, after, policy)
 
 
+@settings(deadline=None)
 @given(sessions(), st.lists(ribs, max_size=4), policies)
 def test_the_same_history_is_told_in_the_same_octets(session, history, policy):
     one, other = AdjRibOut(*session), AdjRibOut(*session)

@@ -3,7 +3,7 @@
 from ipaddress import IPv4Address
 from random import Random
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vipd.bgp.capabilities import FourOctetAs, Multiprotocol, RouteRefresh
@@ -102,6 +102,7 @@ def lived(config, history, seed):
 seeds = st.integers(0, 3)
 
 
+@settings(deadline=None)
 @given(configs, histories, seeds)
 def test_nothing_raises_and_no_deadline_is_left_behind(config, history, seed):
     for fsm, event, now, _, _ in lived(config, history, seed):
@@ -109,6 +110,7 @@ def test_nothing_raises_and_no_deadline_is_left_behind(config, history, seed):
             assert fsm.deadline is None or fsm.deadline > now
 
 
+@settings(deadline=None)
 @given(configs, histories, seeds)
 def test_every_wait_ends(config, history, seed):
     """Somebody must always come back: a timer, or, in the passive state, the peer; unless we were stopped."""
@@ -121,6 +123,7 @@ def test_every_wait_ends(config, history, seed):
         assert not stopped or fsm.deadline is None
 
 
+@settings(deadline=None)
 @given(configs, histories, seeds)
 def test_a_hold_time_of_zero_sets_no_timer(config, history, seed):
     for fsm, *_ in lived(config, history, seed):
@@ -128,6 +131,7 @@ def test_a_hold_time_of_zero_sets_no_timer(config, history, seed):
             assert fsm.deadline is None
 
 
+@settings(deadline=None)
 @given(configs, histories, seeds)
 def test_established_begins_with_up_and_ends_with_down(config, history, seed):
     up = False
@@ -143,6 +147,7 @@ def test_established_begins_with_up_and_ends_with_down(config, history, seed):
         assert fsm.history.established - fsm.history.dropped == up
 
 
+@settings(deadline=None)
 @given(configs, histories, seeds)
 def test_transmits_on_open_connections_and_dials_only_without_one(config, history, seed):
     """The shell's view: what it is asked is always possible."""
@@ -167,6 +172,7 @@ def test_transmits_on_open_connections_and_dials_only_without_one(config, histor
         assert dialling is (fsm.state is State.CONNECT)
 
 
+@settings(deadline=None)
 @given(configs, histories, seeds)
 def test_since_is_when_the_state_was_entered(config, history, seed):
     before = State.IDLE
@@ -177,6 +183,7 @@ def test_since_is_when_the_state_was_entered(config, history, seed):
         before = fsm.state
 
 
+@settings(deadline=None)
 @given(configs, st.lists(messages, max_size=8), st.data())
 def test_how_the_octets_are_cut_makes_no_difference(config, said, data):
     octets = GREETING + b"".join(said)
