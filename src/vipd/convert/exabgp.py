@@ -42,7 +42,8 @@ def convert(paths: Sequence[str]) -> str:
         found.notes += one.notes
     neighbors = list(_neighbors(found))
     if not neighbors:
-        raise ConvertError(", ".join(paths), 0, "there is no neighbor to speak to in it")
+        reasons = "".join(f"; {note}" for note in found.notes[:3])
+        raise ConvertError(", ".join(paths), 0, f"there is no neighbor to speak to in it{reasons}")
     sources = settle([*_healthchecks(found, neighbors, files), static_routes(neighbors)])
     telling = tell(neighbors, sources)
     tables = [*speaking(neighbors, telling.neighbors), *serving(sources, telling)]
@@ -117,8 +118,8 @@ def _read(path: str) -> str:
         return Path(path).read_text("utf-8")
     except OSError as error:
         raise ConvertError(path, 0, error.strerror or str(error)) from None
-    except ValueError as error:  # no UTF-8, or no name that a file could have
-        line = 0
-        if isinstance(error, UnicodeDecodeError):
-            line = error.object[: error.start].count(b"\n") + 1
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
         raise ConvertError(path, line, "it is no UTF-8 text") from None
+    except ValueError:
+        raise ConvertError(path, 0, "no file has such a name") from None

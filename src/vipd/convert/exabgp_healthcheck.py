@@ -21,7 +21,8 @@ from vipd.convert.exabgp_words import (
     number,
 )
 
-DAY = 86400.0  # what vipd bounds intervals by
+SHORTEST = 0.01  # seconds: vipd bounds intervals by this
+DAY = 86400.0  # and that
 HOUR = 3600  # and timeouts
 MOST_IN_A_ROW = 1000  # and rise and fall
 
@@ -228,8 +229,8 @@ def _healthcheck(options: argparse.Namespace, notes: list[str]) -> Healthcheck:
         else frozenset(map(address, options.neighbor)),
         command=options.command,
         disable=options.disable,
-        interval=min(options.interval, DAY) or 5.0,
-        fast_interval=options.fast_interval,
+        interval=min(max(SHORTEST, options.interval), DAY) if options.interval else 5.0,
+        fast_interval=max(SHORTEST, options.fast_interval),
         timeout=float(min(options.timeout, HOUR)) if options.timeout > 0 else 60.0,
         rise=min(max(1, options.rise), MOST_IN_A_ROW),
         fall=min(max(1, options.fall), MOST_IN_A_ROW),

@@ -313,9 +313,10 @@ def _listens_to(api: Iterable[Statement], processes: Sequence[Process]) -> list[
                 found += named
         elif statement.keyword == "processes-match":
             try:
-                found += [one for name in names for one in processes if re.match(name, one.name)]
+                patterns = [re.compile(name) for name in names]
             except (re.error, OverflowError, RecursionError) as error:
                 raise statement.refuse(f"no regular expression: {error}") from None
+            found += [one for one in processes if any(pattern.match(one.name) for pattern in patterns)]
     return found
 
 

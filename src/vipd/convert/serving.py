@@ -29,7 +29,7 @@ def serving(sources: Sequence[Source], telling: Telling) -> list[Table]:
             if manage and not (source.healthcheck and source.healthcheck.adds_addresses):
                 service.entries["require-address"] = False
                 service.remarks["require-address"] = "as ExaBGP: announced whatever addresses there are"
-        if not source.told and not source.healthcheck:
+        if not source.told and (source.healthcheck is None or source.healthcheck.vips):
             tables.append(Table(notes=source.notes))
     if manage:
         tables.append(_loopback([source.healthcheck for source in sources if source.healthcheck]))
@@ -40,7 +40,8 @@ def _groups(source: Source, telling: Telling) -> list[tuple[frozenset[str] | Non
     """VIPs that the same neighbours hear of, for they can be in one service; None: all neighbours hear."""
     found: dict[frozenset[str] | None, list[Address]] = {}
     for vip, told in source.told.items():
-        everybody = telling.reached[vip] <= told.keys()  # the others would hear nothing anyway
+        able = telling.reached[vip] or telling.neighbors.keys()
+        everybody = able <= told.keys()  # the others would hear nothing anyway
         found.setdefault(None if everybody else frozenset(told), []).append(vip)
     if source.healthcheck and not source.healthcheck.vips:
         found[None] = []
@@ -95,7 +96,7 @@ def _checks(check: Healthcheck) -> list[Table]:
         table.entries |= {
             "exec": check.command,
             "interval": check.interval,
-            "fast-interval": min(check.interval, max(0.01, check.fast_interval)),
+            "fast-interval": min(check.interval, check.fast_interval),
             "timeout": check.timeout,
             "rise": check.rise,
             "fall": check.fall,

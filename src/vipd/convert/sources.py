@@ -59,19 +59,20 @@ def settle(sources: Sequence[Source]) -> list[Source]:
 
 def _join(source: Source, earlier: Source) -> None:
     """Two processes that check the same, for one VIP at different neighbours, are one service."""
-    for vip, told in source.told.items():
-        earlier.told[vip] = told | earlier.told.get(vip, {})
+    for vip, told in list(source.told.items()):
+        for name, attributes in list(told.items()):
+            if earlier.told.setdefault(vip, {}).setdefault(name, attributes) == attributes:
+                del told[name]
+        if not told:
+            del source.told[vip]
     earlier.notes += source.notes
     source.notes.clear()
-    for vip in [vip for vip in source.told if source.told[vip].items() <= earlier.told[vip].items()]:
-        del source.told[vip]
 
 
 def _yield(vip: Address, source: Source, earlier: Source) -> None:
-    for name, attributes in source.told.pop(vip, {}).items():
-        if earlier.told[vip].get(name) != attributes:
-            why = f"the VIP is in service {earlier.name}, and in vipd in no other"
-            earlier.notes.append(lost(f"{vip} of {source.name} to {name}", why))
+    for name in source.told.pop(vip, {}):
+        why = f"the VIP is in service {earlier.name}, and in vipd in no other"
+        earlier.notes.append(lost(f"{vip} of {source.name} to {name}", why))
 
 
 def _alike(one: Healthcheck | None, other: Healthcheck | None) -> bool:

@@ -67,6 +67,8 @@ def _value(value: Value) -> str:
             return str(value)
         case Reference():
             return f'"{value}"'
+        case str() if value.endswith("\n") and "'''" not in value and value.replace("\n", "").isprintable():
+            return f"'''\n{_meant(value)}'''"  # a script
         case str():
             return _string(value)
         case Mapping():
@@ -87,11 +89,13 @@ def _list(items: Sequence[str]) -> str:
     return "\n".join(["[", *lines, "]"])
 
 
+def _meant(text: str) -> str:
+    """Text that stands for itself: `${` begins a reference in vipd's files, `$${` does not."""
+    return text.replace("${", "$${")
+
+
 def _string(text: str) -> str:
-    """A string that means itself: `${` begins a reference in vipd's files, `$${` does not."""
-    text = text.replace("${", "$${")
-    if text.endswith("\n") and "'''" not in text and text.replace("\n", "").isprintable():
-        return f"'''\n{text}'''"
+    text = _meant(text)
     if ('"' in text or "\\" in text) and "'" not in text and text.isprintable():
         return f"'{text}'"
     return '"' + "".join(_letter(letter) for letter in text) + '"'

@@ -83,7 +83,9 @@ def test_the_path_while_up_comes_before_the_general_one():
 
 
 def test_short_options_and_abbreviations():
-    found = check("-n", "web", "-c", "true", "-i", "2", "-f", "0.5", "-t", "3", "--comma", "id", "--lab", "l")
+    found = check(
+        "-n", "web", "-c", "true", "-i", "2", "-f", "0.5", "-t", "3", "--comma", "id", "--label", "l"
+    )
     assert (found.name, found.command, found.interval, found.timeout) == ("web", "id", 2.0, 3.0)
     assert (found.fast_interval, found.label) == (0.5, "l")
 
@@ -131,7 +133,9 @@ def test_a_check_has_bounds():
     ],
 )
 def test_what_is_lost_is_said(options, what):
-    assert [note.partition(", because ")[0] for note in check(*options).notes] == [f"not carried over: {what}"]
+    assert [note.partition(", because ")[0] for note in check(*options).notes] == [
+        f"not carried over: {what}"
+    ]
 
 
 def test_what_vipd_does_as_well_is_not_worth_a_word():

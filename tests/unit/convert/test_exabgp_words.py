@@ -63,7 +63,7 @@ def test_what_is_no_value_is_named(read, word):
         read(word)
 
 
-@pytest.mark.parametrize("word", ["256", "1", "-1", "", "x", "１", "1" * 5000])
+@pytest.mark.parametrize("word", ["256", "1", "-1", "", "x", "\N{FULLWIDTH DIGIT ONE}", "1" * 5000])
 def test_a_number_has_bounds(word):
     with pytest.raises(ValueError, match="is no number from 2 to 255"):
         number(word, 255, 2)
