@@ -11,6 +11,8 @@ from vipd.coord.member import Vip
 
 Address = IPv4Address | IPv6Address
 
+_V4_IN_V6 = (bytes(12), bytes(10) + b"\xff\xff")  # RFC 4291 section 2.5.5
+_LOOPBACK = bytes(15) + b"\1"  # RFC 4291 section 2.5.3
 _VIP = 'must be one address, "192.0.2.1" or "2001:db8::1"'
 
 
@@ -31,12 +33,9 @@ def vip(value: object) -> Vip:
     if len(octets) == 4:
         if octets[0] == 0 or octets[0] >= 224:
             raise Refused(f"{_VIP}: not an unspecified, multicast or reserved one")
-    elif octets[0] == 0xFF or (octets[:12] in _V4_IN_V6 and octets[12:] != b"\0\0\0\1"):
+    elif octets[0] == 0xFF or (octets[:12] in _V4_IN_V6 and octets != _LOOPBACK):
         raise Refused(f"{_VIP}: not an unspecified, multicast or IPv4-mapped one")
     return Vip(socket.inet_ntop(family, octets))
-
-
-_V4_IN_V6 = (bytes(12), bytes(10) + b"\xff\xff")  # RFC 4291 sections 2.5.2 to 2.5.5
 
 
 def address(value: object) -> Address:

@@ -21,7 +21,7 @@ def read_checks(
     """Return the checks of a service, or of one VIP of it, by "service/name" or "service/vip/name"."""
     checks: dict[str, Check] = {}
     prefix = f"{service}/" if vip is None else f"{service}/{vip}/"
-    named = {table.get("name") for table in tables}
+    named = {name for table in tables if isinstance(name := table.get("name"), str)}
     numbers = {kind: count(1) for kind in PROBES}
     for index, table in enumerate(tables):
         where = f"{at}.check[{index}]"

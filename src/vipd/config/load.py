@@ -62,7 +62,7 @@ def load(
     found = read_neighbors(parts["neighbor"], parts["neighbor-defaults"], speaker, reading)
     services = read_services(parts["service"], found, reading, manage=loopback["manage"])
     if reading.problems:
-        raise ConfigError(tuple(reading.problems))
+        raise ConfigError(tuple(reading.problems.values()))
     ours = speaker["router-id"] or router_id or _router_id(found.peers.values(), services, machine)
     return Config(
         path=path,

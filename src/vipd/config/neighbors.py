@@ -70,7 +70,7 @@ def read_neighbors(
             if "local-preference" in own and is_ebgp(peer):
                 reading.refuse(f"{at}.local-preference", NO_IBGP, own["local-preference"])
             found.peers[name] = peer
-            found.policies[name] = _policy(values)
+            found.policies[name] = _policy(values, ebgp=is_ebgp(peer))
             if values["md5-password-file"] is not None:
                 found.secrets[name] = values["md5-password-file"]
     if not tables:
@@ -186,10 +186,12 @@ def _peer(name: str, address: str, values: Mapping[str, Any], local_as: int) -> 
     )
 
 
-def _policy(values: Mapping[str, Any]) -> Policy:
+def _policy(values: Mapping[str, Any], *, ebgp: bool) -> Policy:
     return Policy(
         med=values["med"],
-        local_preference=values["local-preference"],
+        local_preference=None
+        if ebgp
+        else values["local-preference"],  # of the defaults, and not for this one
         prepend=values["prepend"],
         communities=values["communities"],
         large_communities=values["large-communities"],

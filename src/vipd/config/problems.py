@@ -17,9 +17,9 @@ class Problem:
     reason: str
 
     def __str__(self) -> str:
-        key = f" {self.key}" if self.key else ""
+        key = f": {self.key}" if self.key else ""
         value = f" = {self.value}" if self.value is not None else ""
-        return f"{self.path}:{key}{value}: {self.reason}"
+        return f"{self.path}{key}{value}: {self.reason}"
 
 
 class ConfigError(Exception):

@@ -13,13 +13,16 @@ class Reading:
     def __init__(self, path: str, machine: Machine) -> None:
         self.path = path
         self.machine = machine
-        self.problems: list[Problem] = []
+        self.problems: dict[str, Problem] = {}  # by key path
         self.warnings: list[str] = []
 
     def refuse(self, key: str, reason: str, *value: object) -> None:
-        """Note a mistake at a key path; `value` is what stands there, left out where nothing does."""
+        """Note a mistake at a key path; `value` is what stands there, left out where nothing does.
+
+        The first one at a path counts, for a second one is what follows from it.
+        """
         text = shown(value[0]) if value else None
-        self.problems.append(Problem(path=self.path, key=key, value=text, reason=reason))
+        self.problems.setdefault(key, Problem(path=self.path, key=key, value=text, reason=reason))
 
     def warn(self, key: str, text: str) -> None:
         self.warnings.append(f"{key}: {text}")

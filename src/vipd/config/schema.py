@@ -53,6 +53,8 @@ class Key(NamedTuple):
 
 
 REQUIRED: Final = "required"
+PER_PEER: Final = "required, here or there"
+NO_AS: Final = 0  # stands in for one that is missing or wrong, so that the rest can still be looked at
 
 
 class Section(NamedTuple):
@@ -80,7 +82,6 @@ _SOCKET: Final = text(r"/[!-~]{1,106}", 'an absolute path of at most 107 octets,
 _HOST: Final = text(r"[!-.0-~]{1,260}", "a host name, with or without a port")
 _TLS_NAME: Final = text(r"[0-9A-Za-z_.:-]{1,253}", "a host name")
 _LEVELS: Final = ("debug", "info", "warning", "error")
-_PEER_AS: Final = either("external", None, asn)
 _LISTEN: Final = either("", None, endpoint)
 _HOLD: Final = integer(3, 65535, also=(0,), why="RFC 4271 section 4.2")
 
@@ -93,9 +94,7 @@ _LEVERS: Final = (
     Key("large-communities", "list of large communities", large_communities, (), "none"),
 )
 _PEER_KEYS: Final = (
-    Key(
-        "peer-as", 'AS number or `"external"`', either("external", None, asn), None, "required, here or there"
-    ),
+    Key("peer-as", 'AS number or `"external"`', either("external", None, asn), NO_AS, PER_PEER),
     Key("local-as", "AS number", asn, None, "that of `[speaker]`"),
     Key("port", "TCP port", integer(1, 65535), 179),
     Key("local-address", 'IP address or `"auto"`', either("auto", None, neighbor), None, '"auto"'),
@@ -114,8 +113,6 @@ _PEER_KEYS: Final = (
 _CHECKS: Final = Key("check", "tables `[[service.check]]`", tables, (), "none")
 _MD5: Final = {"md5-password": "must not stand in this file: put it into one of its own, md5-password-file"}
 _PIN: Final = {"pin": "needs [coordination], which this version does not have: a pod announces all its VIPs"}
-
-NO_AS: Final = 0  # stands in for one that is missing or wrong, so that the rest can still be looked at
 
 SPEAKER: Final = section(
     "[speaker]",
