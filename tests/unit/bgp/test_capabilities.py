@@ -1,0 +1,54 @@
+import pytest
+
+from vipd.bgp.capabilities import FourOctetAs, Multiprotocol, RouteRefresh, Unknown, decode_capabilities
+from vipd.bgp.errors import NotificationError
+from vipd.bgp.iana import Family
+
+VECTORS = [
+    (Multiprotocol.of(Family.IPV4), "01 04 0001 00 01", "multiprotocol ipv4/unicast"),
+    (Multiprotocol.of(Family.IPV6), "01 04 0002 00 01", "multiprotocol ipv6/unicast"),
+    (Multiprotocol(afi=25, safi=70), "01 04 0019 00 46", "multiprotocol l2vpn/evpn"),
+    (Multiprotocol(afi=9, safi=9), "01 04 0009 00 09", "multiprotocol 9/9"),
+    (RouteRefresh(), "02 00", "route-refresh"),
+    (FourOctetAs(asn=65001), "41 04 0000fde9", "4-octet-as 65001"),
+    (FourOctetAs(asn=4200000001), "41 04 fa56ea01", "4-octet-as 4200000001"),
+    (Unknown(code=71), "47 00", "capability 71"),
+    (Unknown(code=73, octets=b"\x03frr\0"), "49 05 0366727200", "capability 73"),
+]
+
+
+@pytest.mark.parametrize(("capability", "octets", "words"), VECTORS)
+def test_a_capability_on_the_wire_and_in_words(capability, octets, words):
+    assert capability.encode() == bytes.fromhex(octets)
+    assert decode_capabilities(bytes.fromhex(octets)) == (capability,)
+    assert str(capability) == words
+
+
+def test_capabilities_keep_their_order_and_may_be_said_twice():
+    said = tuple(capability for capability, _, _ in VECTORS) * 2
+    assert decode_capabilities(b"".join(capability.encode() for capability in said)) == said
+    assert decode_capabilities(b"") == ()
+
+
+def test_a_family_that_is_not_spoken_is_none():
+    assert Multiprotocol(afi=2, safi=1).family is Family.IPV6
+    assert Multiprotocol(afi=1, safi=128).family is None
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        "01",  # no length
+        "01 04 0001 00",  # value cut short
+        "01 03 000100",  # a length that multiprotocol cannot have
+        "02 01 00",
+        "41 02 fde9",
+        "47 01",
+        "02 00 41",  # a good one before
+    ],
+)
+def test_a_capability_of_a_wrong_length_is_malformed(octets):
+    with pytest.raises(NotificationError) as caught:
+        decode_capabilities(bytes.fromhex(octets))
+    assert (caught.value.code, caught.value.subcode, caught.value.data) == (2, 0, b"")
+    assert "is malformed" in str(caught.value)
