@@ -146,7 +146,8 @@ async def _listen(kind: str, place: Place, answers: Answers) -> None:
 
     async def respond(request: web.BaseRequest) -> web.StreamResponse:
         status, content_type, body = await _answer(request, answers, pace)
-        response = web.Response(status=status, body=body, headers={"Content-Type": content_type})
+        headers = {"Content-Type": content_type, "Server": "vipd"}
+        response = web.Response(status=status, body=body, headers=headers)
         if status == 405:
             response.headers["Allow"] = ", ".join(METHODS)
         response.force_close()  # one connection, one request: nothing idle to keep count of

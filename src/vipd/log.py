@@ -109,7 +109,7 @@ def configure(config: LogConfig, outlet: Outlet = STDERR) -> None:
             structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
         ]
     else:
-        renderer = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        renderer = [structlog.processors.format_exc_info, _in_front, structlog.processors.JSONRenderer()]
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -125,6 +125,11 @@ def configure(config: LogConfig, outlet: Outlet = STDERR) -> None:
     root = logging.getLogger()
     if not any(isinstance(bridge, _Bridge) for bridge in root.handlers):
         root.addHandler(_Bridge(logging.WARNING))
+
+
+def _in_front(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Put what every event has where the eye begins to read."""
+    return {key: event.pop(key) for key in ("timestamp", "level", "event")} | event
 
 
 class _Bridge(logging.Handler):

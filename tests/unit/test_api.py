@@ -129,6 +129,8 @@ async def test_head_has_no_body(config, events):
         answer = await ask(config.listen, "/healthz", "HEAD")
         assert (answer.status, answer.body) == (200, b"")
         assert answer.headers["content-length"] == "16"
+        assert answer.headers["connection"] == "close"
+        assert answer.headers["server"] == "vipd"
 
 
 async def test_what_there_is_not(config, events):

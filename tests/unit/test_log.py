@@ -162,6 +162,7 @@ def logged(code: str, **environ: str) -> list[str]:
 def test_json():
     (line,) = logged('log.configure(LogConfig()); log.log.info("started", peer="10.0.0.2", n=1)')
     event = json.loads(line)
+    assert list(event) == ["timestamp", "level", "event", "peer", "n"]
     assert datetime.fromisoformat(event.pop("timestamp")).tzinfo is UTC
     assert event == {"event": "started", "level": "info", "peer": "10.0.0.2", "n": 1}
 

@@ -1,0 +1,51 @@
+"""docs/operations.md against the code."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from vipd.cli import VERBS
+from vipd.coord.member import Word
+
+ROOT = Path(__file__).parent.parent.parent
+DOCUMENT = (ROOT / "docs" / "operations.md").read_text()
+LEVELS = ("debug", "info", "warning", "error", "critical", "exception")
+
+
+def section(title: str) -> str:
+    return DOCUMENT.partition(f"## {title}\n")[2].partition("\n## ")[0]
+
+
+def events() -> Iterator[tuple[str, str]]:
+    """Every event that the source logs, with the file that does."""
+    for path in (ROOT / "src" / "vipd").rglob("*.py"):
+        if "demo" in path.parts:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+                continue
+            match node.func.attr, node.args:
+                case (level, [ast.Constant(value=str(name)), *_]) if level in LEVELS:
+                    yield name, path.name
+                case ("log", [_, ast.Constant(value=str(name)), *_]):
+                    yield name, path.name
+
+
+def test_every_event_is_told_and_no_other():
+    told = set(re.findall(r"^\| `(\w+)` \|", section("What it logs"), re.MULTILINE))
+    logged = {name for name, _ in events()}
+    assert {name: file for name, file in events() if name not in told} == {}
+    assert told - logged == set()
+
+
+def test_events_are_names():
+    assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", name) for name, _ in events())
+
+
+def test_every_verb_is_told_and_no_other():
+    assert re.findall(r"^\| `vipd (\w+)", section("The verbs"), re.MULTILINE) == list(VERBS)
+
+
+def test_every_verdict_is_told_and_no_other():
+    assert set(re.findall(r"^\| `([A-Z_]+)` \|", section("The verbs"), re.MULTILINE)) == set(Word)
