@@ -6,7 +6,7 @@ from vipd.bgp.peer import PeerConfig
 from vipd.bgp.route import Policy, Route
 from vipd.config.environment import escape
 from vipd.config.sections import Config, Endpoint, ServiceConfig
-from vipd.health import Check, ExecProbe, FileProbe, HttpProbe, Probe, TcpProbe
+from vipd.health import Check, ExecProbe, FileProbe, Probe, TcpProbe
 
 _ESCAPES = {ord('"'): '\\"', ord("\\"): "\\\\"} | {c: f"\\u{c:04X}" for c in (*range(32), 127)}
 Values = Mapping[str, object]  # of one table; None is left out, for TOML has no word for it
@@ -122,17 +122,16 @@ def _probe(probe: Probe) -> Values:
             return {"exec": list(probe.command)}
         case FileProbe():
             return {"file": probe.path}
-        case HttpProbe():
-            return {
-                "http": probe.url,
-                "status": [low if low == high else f"{low}-{high}" for low, high in probe.status],
-                "body": probe.body,
-                "headers": dict(probe.headers),
-                "host": probe.host,
-                "tls-name": probe.tls_name,
-                "tls-ca": probe.tls_ca,
-                "tls-verify": probe.tls_verify if probe.url.startswith("https:") else None,
-            }
+    return {
+        "http": probe.url,
+        "status": [low if low == high else f"{low}-{high}" for low, high in probe.status],
+        "body": probe.body,
+        "headers": dict(probe.headers),
+        "host": probe.host,
+        "tls-name": probe.tls_name,
+        "tls-ca": probe.tls_ca,
+        "tls-verify": probe.tls_verify if probe.url.startswith("https:") else None,
+    }
 
 
 def _endpoint(endpoint: Endpoint) -> str:

@@ -4,6 +4,7 @@ from ipaddress import IPv4Address
 import pytest
 
 from vipd.config import machine
+from vipd.gateways import default_gateways
 
 
 def test_the_way_to_this_machine_begins_on_it():
@@ -12,6 +13,10 @@ def test_the_way_to_this_machine_begins_on_it():
 
 def test_no_way_is_no_address():
     assert machine.source_address("255.255.255.255") is None  # broadcast, which needs a permission
+
+
+def test_gateways_are_those_of_the_routing_table():
+    assert machine.gateways() == default_gateways()
 
 
 def test_addresses_without_those_of_the_loopback_network():
