@@ -129,7 +129,7 @@ def configure(config: LogConfig, outlet: Outlet = STDERR) -> None:
 
 def _in_front(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     """Put what every event has where the eye begins to read."""
-    return {key: event.pop(key) for key in ("timestamp", "level", "event")} | event
+    return {key: event.pop(key) for key in ("timestamp", "level", "event")} | {**event}
 
 
 class _Bridge(logging.Handler):
