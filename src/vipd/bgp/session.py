@@ -280,8 +280,6 @@ class Session:
             case Happened(wire, event):
                 for line in (self._line, *self._rivals()):
                     if line.wire is wire:  # else it is news of one that was hung up meanwhile
-                        if isinstance(event, Closed):
-                            self._hang_up(line)
                         self._take(line, event)
             case Called(connection):
                 self._answer(connection)
