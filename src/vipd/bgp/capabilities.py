@@ -110,8 +110,8 @@ def decode_capabilities(octets: bytes) -> tuple[Capability, ...]:
     while cursor.left:
         code = 0
         try:
-            code, length = cursor.number(1), cursor.number(1)
-            value = cursor.take(length)
+            code = cursor.number(1)
+            value = cursor.take(cursor.number(1))
             kind = _KINDS.get(code)
             found.append(kind.decode(value) if kind else Unknown(code=code, octets=value))
         except (Overrun, struct.error) as error:

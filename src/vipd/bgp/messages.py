@@ -112,7 +112,8 @@ def _decode_parameters(cursor: Cursor) -> tuple[Capability, ...]:
     length, width = cursor.number(1), 1
     octets = cursor.rest()
     if length and octets[:1] == bytes((_EXTENDED,)):
-        length, width, octets = int.from_bytes(octets[1:3]), 2, octets[3:]
+        cursor = Cursor(octets[1:])
+        length, width, octets = cursor.number(2), 2, cursor.rest()
     if length != len(octets):
         raise _open_error(
             OpenError.UNSPECIFIC,
@@ -431,7 +432,8 @@ class UpdateReader:
             text = text or f"prefixes of {' and '.join(content.foreign)}, a family that was not agreed on"
         end_of_rib = None
         if finding.unreach is not None and finding.present == _ONLY_UNREACH and not (gone or here or text):
-            end_of_rib = content.withdrawn[-1].family
+            family = Family.of(finding.unreach.afi, finding.unreach.safi)
+            end_of_rib = family if family in self._families else None
         return Heard(outcome=outcome, announced=here, withdrawn=gone, end_of_rib=end_of_rib, text=text)
 
 

@@ -42,6 +42,11 @@ def test_a_prefix_is_its_nlri(text, family, nlri, shown):
     assert str(prefix) == shown
 
 
+@pytest.mark.parametrize("address", ["192.0.2.1", "255.255.255.255", "0.0.0.0", "2001:db8::1", "::"])
+def test_a_bare_address_is_a_host_prefix(address):
+    assert Prefix.host(address) == Prefix.parse(address)
+
+
 @pytest.mark.parametrize("text", ["192.0.2.1/24", "192.0.2.256", "2001:db8::1/64", "lo", ""])
 def test_what_is_no_prefix_is_refused(text):
     with pytest.raises(ValueError, match=r".+"):
