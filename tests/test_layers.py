@@ -15,6 +15,12 @@ PURE = {
     "vipd.health",
     "vipd.status",
     "vipd.text",
+    "vipd.text.layout",
+    "vipd.text.neighbors",
+    "vipd.text.vips",
+    "vipd.config.sections",
+    "vipd.demo.story",
+    "vipd.demo.view",
     "vipd.bgp.iana",
     "vipd.bgp.errors",
     "vipd.bgp.peer",
@@ -24,6 +30,7 @@ PURE = {
     "vipd.bgp.messages",
     "vipd.bgp.framing",
     "vipd.bgp.collision",
+    "vipd.bgp.negotiation",
     "vipd.bgp.fsm",
     "vipd.bgp.route",
     "vipd.bgp.adj_rib_out",
@@ -38,7 +45,7 @@ WORLD = {
 # Inside bgp, strictly downwards: a module imports only from those before it.
 BGP_LADDER = [
     "iana", "errors", "peer", "wire", "capabilities", "attributes", "messages", "framing",
-    "route", "adj_rib_out", "collision", "fsm", "transport", "session", "speaker",
+    "route", "adj_rib_out", "collision", "negotiation", "fsm", "transport", "session", "speaker",
 ]  # fmt: skip
 SHARED = {"vipd.latest", "vipd.children"}  # what both packages may use of vipd beside themselves
 

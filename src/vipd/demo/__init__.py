@@ -8,6 +8,7 @@ asked. Only the ToRs are ours, and they only listen.
 import asyncio
 import sys
 import tempfile
+from collections import deque
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
@@ -48,8 +49,8 @@ class Demo:
         self._tors: dict[str, Tor] = {}
         self._pods: list[Pod] = []
         self._said: dict[str, tuple[str, str]] = {}  # by pod: its verdict and its reason, as it told them
-        self._happenings: list[Happening] = []
-        self._measured: list[Measured] = []
+        self._happenings: deque[Happening] = deque(maxlen=100)
+        self._measured: deque[Measured] = deque(maxlen=100)
         self._changed = asyncio.Event()
 
     async def play(self, *, forever: bool) -> int:

@@ -31,7 +31,7 @@ def measured(figure: Measured) -> str:
     """Say what one change cost, in milliseconds."""
     return (
         f"{figure.what} at both ToRs {figure.since_change * 1000:.0f} ms after the service changed, "
-        f"{figure.since_result * 1000:.1f} ms after the answer that decided it (number {figure.answers})"
+        f"{figure.since_result * 1000:.1f} ms after answer {figure.answers}, which decided it"
     )
 
 
