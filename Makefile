@@ -35,8 +35,8 @@ pythons: $(VENV)/.test ## the fast tests on every other Python that this machine
 interop: setup ## against BIRD, FRR and GoBGP in network namespaces; as root
 	$(BIN)/pytest -q -m interop
 
-bench: setup $(VENV)/.bench ## vipd beside its peers on the same jobs: one table
-	$(BIN)/python -m bench
+bench: setup $(VENV)/.bench ## vipd beside its peers on the same jobs: one table; JOBS="idle burst" picks
+	$(BIN)/python -m bench $(JOBS)
 
 clean: ## remove what the other verbs made
 	rm -rf $(VENV) build dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache

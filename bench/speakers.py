@@ -179,7 +179,8 @@ class Exabgp(Speaker):
         return {
             "exabgp_daemon_user": "root",
             "exabgp_log_level": "ERROR",
-            "exabgp_api_ack": "false",
+            # The health check waits for each answer; whoever feeds the pipe reads none.
+            "exabgp_api_ack": "false" if self.service is None else "true",
             "exabgp_tcp_port": "0",
         }
 
