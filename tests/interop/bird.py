@@ -50,7 +50,8 @@ class Bird(Tor):
         )
 
     def route(self, prefix: str) -> Route | None:
-        text = self._ask(f"show route for {prefix} primary all where source = RTS_BGP && net = {prefix}")
+        words = f"show route for {prefix} primary all where source = RTS_BGP && net = {prefix}"
+        text = self._ask(words, check=False)  # "Network not found" is a failure to it, and an answer to us
         said = dict(re.findall(r"^\s+BGP\.(\w+): ?(.*)$", text, re.MULTILINE))
         if not said:
             return None

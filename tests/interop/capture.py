@@ -38,10 +38,6 @@ class Capture:
     def ttls(self, sender: str) -> set[int]:
         return {packet[IP].ttl for packet in self._packets(sender)}
 
-    def packets(self, sender: str, flags: str) -> int:
-        """How many packets with just these TCP flags an address sent."""
-        return sum(packet[TCP].flags == flags for packet in self._packets(sender))
-
     def messages(self, sender: str) -> list[Message]:
         """Every message that an address sent, connection by connection."""
         connections: dict[tuple[int, int], dict[int, bytes]] = {}

@@ -43,8 +43,7 @@ class Frr(Tor):
         return self._neighbor(address)["bgpState"]
 
     def since(self, address: str) -> str:
-        neighbor = self._neighbor(address)
-        return f"{neighbor['connectionsEstablished']} {neighbor['bgpTimerUpEstablishedEpoch']}"
+        return str(self._neighbor(address)["connectionsEstablished"])  # a count; its times wander
 
     def prefixes(self) -> frozenset[str]:
         return frozenset(

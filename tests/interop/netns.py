@@ -150,7 +150,7 @@ class Lab:
             clear(node.namespace)
         for log in sorted(self.directory.glob("*/*")):
             if log.suffix in {".log", ".conf", ".toml"}:
-                lines = log.read_text(errors="replace").splitlines()[-80:]
+                lines = log.read_text(errors="replace").splitlines()[-50:]
                 print(f"----- {log.parent.name}/{log.name}", *lines, sep="\n")
         shutil.rmtree(self.directory, ignore_errors=True)
 

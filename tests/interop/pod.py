@@ -18,7 +18,8 @@ class Pod:
     def __init__(self, node: Node) -> None:
         self.node = node
         self.file = node.directory / "vipd.toml"
-        self.environment = {"VIPD_SOCKET": str(node.directory / "vipd.sock")}
+        self.socket = node.directory / "vipd.sock"
+        self.environment = {"VIPD_SOCKET": str(self.socket)}
         self._process: Process | None = None
 
     @property
@@ -36,9 +37,13 @@ class Pod:
     def start(self, *prefix: str, **sections: object) -> None:
         """Write the file and start vipd, as an argument of `prefix` where there is one."""
         self.write(**sections)
+        before = len(self.lines("pod_started"))
         self._process = self.node.spawn(
             *prefix, *VIPD, "run", "--config", self.file, log="vipd.log", env=self.environment, append=True
         )
+        exited = self._process.popen.poll
+        wait_for(lambda: exited() is not None or len(self.lines("pod_started")) > before, "vipd starts")
+        assert exited() is None, self.log()
 
     def reload(self, **sections: object) -> None:
         self.write(**sections)
@@ -51,6 +56,7 @@ class Pod:
 
     def ask(self, *words: str) -> str:
         """What a verb of the command line prints."""
+        wait_for(self.socket.exists, "vipd can be asked, which it can a while after its sessions")
         variables = (f"{name}={value}" for name, value in self.environment.items())
         return self.node.run("env", *variables, *VIPD, *words)
 

@@ -50,10 +50,7 @@ def test_gateways_are_found_and_any_as_is_taken(linked, pod):
 
 def test_a_client_reaches_the_vip_by_either_tor_and_one_may_die(lab, linked, pod):
     pod.serve()
-    clients = []
-    for number, tor in enumerate(linked):
-        lab_client = client_behind(lab, tor.node, number)
-        clients.append(lab_client)
+    clients = [client_behind(lab, tor.node, number) for number, tor in enumerate(linked)]
     pod.start(
         speaker=SPEAKER,
         loopback={"manage": True},

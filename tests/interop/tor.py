@@ -60,7 +60,7 @@ class Tor(abc.ABC):
 
     @abc.abstractmethod
     def since(self, address: str) -> str:
-        """When the session was established: another session, another word."""
+        """Which session this is: another session, another word."""
 
     @abc.abstractmethod
     def prefixes(self) -> frozenset[str]:

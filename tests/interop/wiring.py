@@ -38,7 +38,7 @@ def link(lab: Lab, tor: Node, pod: Node, number: int = 1) -> None:
 
 def client_behind(lab: Lab, router: Node, number: int = 0) -> Node:
     """A machine whose only way out is that router."""
-    client = lab.node("client")
+    client = lab.node(f"client{number}")
     lab.wire(router, "client", client, "eth0")
     router.ip("addr", "add", f"10.60.{number}.1/30", "dev", "client")
     client.ip("addr", "add", f"10.60.{number}.2/30", "dev", "eth0")
