@@ -16,24 +16,34 @@ CURL_FLAGS = {"--fail", "--silent", "--show-error"}  # and -f, -s, -S: what an h
 
 
 def serving(sources: Sequence[Source], telling: Telling) -> list[Table]:
-    manage = any(source.healthcheck and source.healthcheck.adds_addresses for source in sources)
+    manage = any(_adds_addresses(source) for source in sources)
     taken: set[str] = set()
     tables: list[Table] = []
+    elsewhere: list[
+        str
+    ] = []  # services whose VIPs ExaBGP puts on no interface, where it does those of others
     for source in sources:
         for nth, (hearing, vips) in enumerate(_groups(source, telling)):
             service = Table(header="[[service]]", notes=[] if nth else source.notes)
-            service.entries["name"] = _name(source.name, taken)
+            name = _name(source.name, taken)
+            service.entries["name"] = name
             tables += _service(service, source.healthcheck, vips, telling.vips)
             if hearing is not None:
-                service.entries["neighbors"] = [name for name in telling.neighbors if name in hearing]
-            if manage and not (source.healthcheck and source.healthcheck.adds_addresses):
+                service.entries["neighbors"] = [each for each in telling.neighbors if each in hearing]
+            if manage and not _adds_addresses(source):
+                elsewhere.append(name)
                 service.entries["require-address"] = False
                 service.remarks["require-address"] = "as ExaBGP: announced whatever addresses there are"
         if not source.told and (source.healthcheck is None or source.healthcheck.vips):
             tables.append(Table(notes=source.notes))
     if manage:
-        tables.append(_loopback([source.healthcheck for source in sources if source.healthcheck]))
+        checks = [source.healthcheck for source in sources if source.healthcheck]
+        tables.append(_loopback(checks, elsewhere))
     return tables
+
+
+def _adds_addresses(source: Source) -> bool:
+    return source.healthcheck is not None and source.healthcheck.adds_addresses
 
 
 def _groups(source: Source, telling: Telling) -> list[tuple[frozenset[str] | None, list[Address]]]:
@@ -131,7 +141,7 @@ def _hook(check: Healthcheck) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _loopback(checks: Sequence[Healthcheck]) -> Table:
+def _loopback(checks: Sequence[Healthcheck], elsewhere: Sequence[str]) -> Table:
     table = Table(header="[loopback]", entries={"manage": True})
     table.remarks["manage"] = "as ExaBGP's health check does; it takes CAP_NET_ADMIN"
     labels = list(dict.fromkeys(check.label for check in checks if check.adds_addresses and check.label))
@@ -139,6 +149,9 @@ def _loopback(checks: Sequence[Healthcheck]) -> Table:
         table.entries["label"] = labels.pop(0)
     why = "vipd has one label, of at most 12 characters"
     table.notes += [lost(f"label {label}", why) for label in labels]
+    if elsewhere:
+        what = f"no addresses on lo for {', '.join(elsewhere)}"
+        table.notes.append(lost(what, "vipd adds the VIPs of every service, or of none"))
     return table
 
 
