@@ -15,10 +15,11 @@ VIPD = (sys.executable, "-m", "vipd")
 class Pod:
     """Runs vipd in a node. Sections of its file are given as keywords, with underscores for hyphens."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, name: str = "vipd") -> None:
         self.node = node
-        self.file = node.directory / "vipd.toml"
-        self.socket = node.directory / "vipd.sock"
+        self.name = name
+        self.file = node.directory / f"{name}.toml"
+        self.socket = node.directory / f"{name}.sock"
         self.environment = {"VIPD_SOCKET": str(self.socket)}
         self._process: Process | None = None
 
@@ -39,7 +40,14 @@ class Pod:
         self.write(**sections)
         before = len(self.lines("pod_started"))
         self._process = self.node.spawn(
-            *prefix, *VIPD, "run", "--config", self.file, log="vipd.log", env=self.environment, append=True
+            *prefix,
+            *VIPD,
+            "run",
+            "--config",
+            self.file,
+            log=f"{self.name}.log",
+            env=self.environment,
+            append=True,
         )
         exited = self._process.popen.poll
         wait_for(lambda: exited() is not None or len(self.lines("pod_started")) > before, "vipd starts")

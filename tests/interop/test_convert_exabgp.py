@@ -1,19 +1,24 @@
 """BIRD is told the same by ExaBGP and by vipd with the converted configuration."""
 
+import json
+import re
+import signal
+import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from interop.bird import Bird
-from interop.netns import Lab, wait_for
+from interop.netns import Lab, Process, wait_for
 from interop.pod import VIPD, Pod
 from interop.tor import Neighbor, Route
 from vipd.convert import convert
 
 EXABGP = Path(sys.executable).with_name("exabgp")
+PAGE = Path(__file__).parents[2] / "docs" / "migration-exabgp.md"
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "exabgp"
 POD4, POD6 = "10.20.151.133", "2001:db8:151::133"
 TORS = {"tor-a": ("10.20.151.129", "2001:db8:151::129"), "tor-b": ("10.20.151.130", "2001:db8:151::130")}
@@ -71,16 +76,19 @@ class Place:
         )
         return self.settled(tables)
 
-    def vipd(self, names: Sequence[str], tables: dict[str, set[str]]) -> Tables:
+    def vipd(self, name: str, tables: dict[str, set[str]]) -> Tables:
         """Return what vipd tells them with the converted file, once an operator has done what it says."""
-        text = convert([str(self.directory / name) for name in names])
+        text = convert([str(self.directory / name)])
         secret = self.directory / "md5-password"
         secret.write_text(SECRET)
         self.pod.file.write_text(text.replace("/etc/vipd/md5-password", str(secret)))
-        self.process = self.pod.node.spawn(
-            *(*VIPD, "run", "--config", self.pod.file), log="vipd.log", env=self.pod.environment
-        )
+        self.process = self.run(self.pod.file)
         return self.settled(tables)
+
+    def run(self, file: Path) -> Process:
+        return self.pod.node.spawn(
+            *(*VIPD, "run", "--config", file), log=f"{file.stem}.log", env=self.pod.environment
+        )
 
     def settled(self, tables: dict[str, set[str]]) -> Tables:
         wait_for(lambda: self.prefixes() == tables, f"the ToRs hear of {tables}", 40)
@@ -122,7 +130,7 @@ def test_a_checked_service_on_two_tors(place):
     place.forgotten()
     place.leave()
     service.heal()
-    after = place.vipd(["healthcheck.conf"], expected)
+    after = place.vipd("healthcheck.conf", expected)
     assert after == before
     assert [after["tor-b"][f"192.0.2.{n}/32"].med for n in (166, 167)] == [100, 150]
     service.fail()
@@ -133,10 +141,10 @@ def test_a_group_of_exabgp_3(place):
     expected = both("192.0.2.166/32", "192.0.2.167/32", "192.0.2.200/32")
     before = place.exabgp("group-today.conf", expected)
     place.leave()
-    assert place.vipd(["group.conf"], expected) == before
+    assert place.vipd("group.conf", expected) == before
     place.process.kill()
     place.forgotten()
-    assert place.vipd(["group-today.conf"], expected) == before
+    assert place.vipd("group-today.conf", expected) == before
     place.healthy.unlink()  # where ExaBGP would raise the MED, vipd withdraws: the file says so
     wait_for(lambda: place.prefixes() == both("192.0.2.200/32"), "the checked VIPs are withdrawn", 40)
     assert "not carried over: metric 1000 while down" in place.pod.file.read_text()
@@ -148,7 +156,7 @@ def test_static_routes_with_everything_they_say(lab):
     with_a_network = {**expected, "tor-a": expected["tor-a"] | {"198.51.100.0/24"}}
     before = place.exabgp("static.conf", with_a_network)
     place.leave()
-    after = place.vipd(["static.conf"], expected)
+    after = place.vipd("static.conf", expected)
     # what the file says is lost, and nothing else
     del before["tor-a"]["198.51.100.0/24"]
     before["tor-a"]["192.0.2.4/32"] = replace(before["tor-a"]["192.0.2.4/32"], origin="IGP")
@@ -161,7 +169,7 @@ def test_two_families(lab):
     expected = only("tor-a", "192.0.2.1/32", "192.0.2.2/32", "2001:db8::1/128", "2001:db8::2/128")
     before = place.exabgp("dual-stack.conf", expected)
     place.leave()
-    after = place.vipd(["dual-stack.conf"], expected)
+    after = place.vipd("dual-stack.conf", expected)
     assert after == before
     assert after["tor-a"]["2001:db8::2/128"].next_hop == POD6
 
@@ -170,7 +178,7 @@ def test_two_load_balancers_that_order_their_vips(place):
     expected = both("192.0.2.1/32", "192.0.2.2/32")
     before = place.exabgp("med-pair.conf", expected)
     place.leave()
-    after = place.vipd(["med-pair.conf"], expected)
+    after = place.vipd("med-pair.conf", expected)
     assert after == before
     assert [after["tor-a"][f"192.0.2.{n}/32"].med for n in (1, 2)] == [20, 10]
 
@@ -179,7 +187,39 @@ def test_a_med_for_each_tor(place):
     expected = both("192.0.2.1/32", "192.0.2.2/32")
     before = place.exabgp("med-per-tor.conf", expected)
     place.leave()
-    after = place.vipd(["med-per-tor.conf"], expected)
+    after = place.vipd("med-per-tor.conf", expected)
     assert after == before
     assert [after[name]["192.0.2.1/32"].med for name in TORS] == [10, 20]
     assert after["tor-a"]["192.0.2.1/32"].next_hop == "10.20.151.140"
+
+
+def test_the_way_of_the_page(place):
+    """Beside ExaBGP, the switch, and the way back."""
+    expected = both("192.0.2.1/32", "192.0.2.2/32")
+    before = place.exabgp("med-pair.conf", expected)
+    since = {name: tor.since(POD4) for name, tor in place.tors.items()}
+
+    place.pod.file.write_text(convert([str(place.directory / "med-pair.conf")]))
+    (script,) = re.findall(r"^```sh\n(sed .*?)^vipd check", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    subprocess.run(["/bin/sh", "-ec", script], cwd=place.pod.node.directory, check=True)
+    beside = place.run(place.pod.node.directory / "beside.toml")
+    wait_for(lambda: "pod_started" in beside.output(), "vipd starts beside ExaBGP")
+    wait_for(lambda: verdicts(place.pod) == {"ASSIGNED"}, "every VIP would be announced")
+    assert place.prefixes() == expected
+    assert {name: tor.since(POD4) for name, tor in place.tors.items()} == since
+    beside.signal(signal.SIGINT)
+    assert beside.wait() == 0
+
+    place.process.signal(signal.SIGTERM)
+    place.process.wait(20)
+    place.forgotten()
+    assert place.vipd("med-pair.conf", expected) == before
+
+    place.process.signal(signal.SIGTERM)
+    assert place.process.wait(20) == 0
+    place.forgotten()
+    assert place.exabgp("med-pair.conf", expected) == before
+
+
+def verdicts(pod: Pod) -> set[str]:
+    return {vip["verdict"] for vip in json.loads(pod.ask("vips", "-o", "json"))}

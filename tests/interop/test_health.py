@@ -1,7 +1,12 @@
 """A service is announced while it works, and a client reaches it through the kernel's forwarding."""
 
-from interop.netns import wait_for
-from interop.wiring import POD4, POD_AS, client_behind, neighbor, service
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+
+from interop.netns import run, wait_for
+from interop.wiring import POD4, POD6, POD_AS, client_behind, fetch, neighbor, service
 
 VIP = "192.0.2.1"
 SPEAKER = {"local-as": POD_AS}
@@ -69,30 +74,28 @@ def test_a_check_of_one_vip_withdraws_that_vip(rack):
     assert tor.prefixes() == {"192.0.2.2/32"}
 
 
-def test_a_client_behind_the_tor_fetches_a_page_from_the_vip(rack):
+@pytest.mark.parametrize("vip", [VIP, "2001:db8::1"], ids=["ipv4", "ipv6"])
+def test_a_client_behind_the_tor_fetches_a_page_from_the_vip(rack, vip):
     web = rack.pod.serve()
     client = client_behind(rack.lab, rack.switch)
     tor = rack.tor()
     rack.pod.start(
         speaker=SPEAKER,
         loopback={"manage": True},
-        neighbor=[neighbor()],
-        service=[service(VIP, check=[CHECK])],
+        neighbor=[neighbor(next_hop={"ipv6": POD6})],
+        service=[service(vip, check=[CHECK])],
     )
-    tor.learns(f"{VIP}/32")
-    wait_for(lambda: fetch(client) == "pod", "the page of the pod")
-    assert VIP in rack.pod.node.ip("addr", "show", "dev", "lo")
+    prefix = str(ip_network(vip))
+    tor.learns(prefix)
+    wait_for(lambda: fetch(client, vip) == "pod", "the page of the pod")
+    assert vip in rack.pod.node.ip("addr", "show", "dev", "lo")
     web.fail()
-    tor.forgets(f"{VIP}/32")
-    wait_for(lambda: fetch(client) == "", "nothing: no route to the VIP")
+    tor.forgets(prefix)
+    wait_for(lambda: fetch(client, vip) == "", "nothing: no route to the VIP")
     web.heal()
-    wait_for(lambda: fetch(client) == "pod", "the page again")
+    wait_for(lambda: fetch(client, vip) == "pod", "the page again")
     assert rack.pod.stop() == 0
-    assert VIP not in rack.pod.node.ip("addr", "show", "dev", "lo")
-
-
-def fetch(client) -> str:
-    return client.run("curl", "-s", "--max-time", "1", f"http://{VIP}:8080/", check=False)
+    assert vip not in rack.pod.node.ip("addr", "show", "dev", "lo")
 
 
 def test_an_address_taken_from_lo_is_not_announced(rack):
@@ -104,3 +107,24 @@ def test_an_address_taken_from_lo_is_not_announced(rack):
     tor.forgets(f"{VIP}/32")
     rack.pod.node.ip("addr", "add", f"{VIP}/32", "dev", "lo")
     tor.learns(f"{VIP}/32")
+
+
+def test_a_check_that_floods_forks_and_hangs_disturbs_nobody(rack):
+    tor = rack.tor(hold_time=3)
+    wild = {"exec": "yes & yes", "interval": 0.1, "fast-interval": 0.1, "timeout": 0.3}
+    rack.pod.start(
+        speaker=SPEAKER,
+        neighbor=[neighbor(hold_time=3)],
+        service=[service(VIP), service("192.0.2.2", name="wild", check=[wild])],
+    )
+    since = tor.established(POD4)
+    wait_for(lambda: timeouts(rack.pod) >= 12, "twelve runs, for longer than the hold time")
+    assert (tor.state(POD4), tor.since(POD4)) == ("Established", since)
+    assert tor.prefixes() == {f"{VIP}/32"}
+    assert rack.pod.stop() == 0
+    pids = run("ip", "netns", "pids", rack.pod.node.namespace).split()
+    assert [Path("/proc", pid, "comm").read_text() for pid in pids] == []
+
+
+def timeouts(pod) -> int:
+    return pod.status()["services"][1]["checks"][0]["runs"].get("timeout", 0)

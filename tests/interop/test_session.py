@@ -9,6 +9,7 @@ import pytest
 from interop.capture import Capture
 from interop.gobgp import GoBgp
 from interop.netns import wait_for
+from interop.pod import Pod
 from interop.tor import Route
 from interop.wiring import POD4, POD6, POD_AS, TOR4, TOR6, TOR_AS, neighbor, service
 
@@ -258,3 +259,21 @@ def test_an_unknown_address_is_refused(rack):
     rack.pod.logs(TOR4)
     assert tor.state(POD4) != "Established"
     assert tor.prefixes() == frozenset()
+
+
+def test_a_second_session_from_one_address_is_refused_and_the_first_stands(rack):
+    """The node of a pod may already peer with the ToR from the address that the pod shares with it."""
+    tor = rack.tor()
+    rack.pod.start(speaker=SPEAKER, neighbor=[neighbor()], service=[service(VIP)])
+    since = tor.established(POD4)
+    other = Pod(rack.pod.node, "other")
+    other.start(
+        speaker={**SPEAKER, "router-id": "10.62.1.99"},
+        api={"listen": "", "socket": str(other.socket)},
+        neighbor=[neighbor()],
+        service=[service("192.0.2.2")],
+    )
+    wait_for(lambda: other.neighbor(TOR4)["messages"]["sent"]["open"] >= 3, "it tries, and again")
+    assert len(other.lines("warning", TOR4)) == 1  # said once
+    assert (tor.state(POD4), tor.since(POD4)) == ("Established", since)
+    assert tor.prefixes() == {f"{VIP}/32"}

@@ -6,10 +6,10 @@ import pytest
 
 from interop.bird import Bird
 from interop.frr import Frr
-from interop.netns import Lab, Node, wait_for
+from interop.netns import Lab, wait_for
 from interop.pod import Pod
 from interop.tor import Neighbor
-from interop.wiring import POD_AS, TOR_AS, client_behind, link, neighbor, service
+from interop.wiring import POD_AS, TOR_AS, client_behind, fetch, link, neighbor, service
 
 VIP = "192.0.2.1"
 SPEAKER = {"local-as": POD_AS}
@@ -20,10 +20,6 @@ def pod(lab: Lab) -> Iterator[Pod]:
     pod = Pod(lab.node("pod"))
     yield pod
     assert "Traceback" not in pod.log()
-
-
-def fetch(client: Node) -> str:
-    return client.run("curl", "-s", "--max-time", "1", f"http://{VIP}:8080/", check=False)
 
 
 @pytest.fixture
@@ -64,9 +60,9 @@ def test_a_client_reaches_the_vip_by_either_tor_and_one_may_die(lab, linked, pod
     pod.node.ip("route", "replace", "10.60.0.0/30", "via", "10.62.1.0")  # answers go back as they came
     pod.node.ip("route", "replace", "10.60.1.0/30", "via", "10.62.2.0")
     for client in clients:
-        wait_for(lambda client=client: fetch(client) == "pod", "the page")
+        wait_for(lambda client=client: fetch(client, VIP) == "pod", "the page")
     bird.stop()
-    assert fetch(clients[1]) == "pod"
+    assert fetch(clients[1], VIP) == "pod"
     assert frr.since("10.62.2.1") == since
 
 
@@ -122,4 +118,4 @@ def test_one_subnet_with_both_tors_whose_gateway_is_neither(lab, pod):
     )
     for tor in tors:
         assert tor.learns(f"{VIP}/32").next_hop == "10.63.0.10"
-    wait_for(lambda: fetch(client) == "pod", "the page")
+    wait_for(lambda: fetch(client, VIP) == "pod", "the page")

@@ -19,6 +19,7 @@ class Rack:
         self.pod = Pod(lab.node("pod"))
         link(lab, self.switch, self.pod.node)
         self.pod.node.ip("route", "add", "default", "via", TOR4)
+        self.pod.node.ip("-6", "route", "add", "default", "via", TOR6)
 
     def tor(self, address: str = POD4, *, asn: int = TOR_AS, peer_as: int = POD_AS, **more: object) -> Tor:
         """Start the ToR, with the pod for its neighbour."""
@@ -41,9 +42,18 @@ def client_behind(lab: Lab, router: Node, number: int = 0) -> Node:
     client = lab.node(f"client{number}")
     lab.wire(router, "client", client, "eth0")
     router.ip("addr", "add", f"10.60.{number}.1/30", "dev", "client")
+    router.ip("addr", "add", f"fd60:{number}::1/64", "dev", "client", "nodad")
     client.ip("addr", "add", f"10.60.{number}.2/30", "dev", "eth0")
+    client.ip("addr", "add", f"fd60:{number}::2/64", "dev", "eth0", "nodad")
     client.ip("route", "add", "default", "via", f"10.60.{number}.1")
+    client.ip("-6", "route", "add", "default", "via", f"fd60:{number}::1")
     return client
+
+
+def fetch(client: Node, vip: str) -> str:
+    """The page that a client gets from a VIP; nothing where it gets none."""
+    host = f"[{vip}]" if ":" in vip else vip
+    return client.run("curl", "-s", "--max-time", "1", f"http://{host}:8080/", check=False)
 
 
 def neighbor(address: str = TOR4, peer_as: int | str = TOR_AS, **keys: object) -> dict[str, object]:
