@@ -381,7 +381,8 @@ class UpdateReader:
     def _find(self, run: bytes) -> Finding:
         """Judge attributes, and remember what was found: a table says the same of many prefixes."""
         finding = self._judge.judge(run)
-        if finding.reach is None and finding.unreach is None:  # else prefixes are in it: it will not come again
+        # A run with prefixes in it will not come again.
+        if finding.reach is None and finding.unreach is None:
             if len(self._findings) >= _KEPT:
                 self._findings.clear()
             self._findings[run] = finding
