@@ -233,13 +233,21 @@ async def test_a_connection_that_is_reset():
 
 
 async def test_one_that_hangs_is_left_when_time_is_up():
-    async def hang(request, writer):
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nfine")
-        await writer.wait_closed()
+    left = asyncio.Event()
 
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.2):
-            await ask(hang)
+    async def hang(reader, writer):
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nfine")
+        with suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+        left.set()
+
+    async with await asyncio.start_server(hang, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await get(HttpProbe(url=f"http://127.0.0.1:{port}/"), Names(), 5.0)
+        await left.wait()
 
 
 @pytest.mark.parametrize("url", ["http://", "http://127.0.0.1:99999/", "gopher://127.0.0.1/"])

@@ -45,7 +45,7 @@ async def add_marked(vip: str, prefixlen: int) -> None:
     from pyroute2 import AsyncIPRoute  # noqa: PLC0415 - one of the stories is about when it is imported
 
     async with AsyncIPRoute() as kernel:
-        await kernel.addr("add", index=1, address=vip, prefixlen=prefixlen, proto=loopback.ORIGIN)
+        await kernel.addr("add", index=1, address=vip, prefixlen=prefixlen, flags=2, proto=loopback.ORIGIN)
 
 
 def shown(device: str = "lo") -> dict[str, dict]:
