@@ -100,7 +100,7 @@ def _password(neighbor: Neighbor, statement: Statement, table: Table, secret: st
     where = f"line {statement.line} of {Path(statement.file).name}"
     decoded = ", decoded from base64," if neighbor.base64 else ""
     table.notes.append(f"create {secret} with the password of {where}{decoded} in it:")
-    table.notes.append(f"install -m 600 /dev/stdin {secret}")
+    table.notes.append(f"install -D -m 600 /dev/stdin {secret}")
 
 
 def _hops(neighbor: Neighbor, table: Table) -> None:
