@@ -225,7 +225,7 @@ class _Holding:
         said = ", ".join(sorted(set(refused.values())))
         if said and said != self._said:
             log.error("addresses_refused", reason=said, **_named(refused))
-        self._said = said or self._said if waiting else said
+        self._said = (said or self._said) if waiting else said
         return True
 
     async def _change(self, kernel: Kernel, verb: str, vips: Collection[Vip], label: str) -> dict[Vip, str]:
