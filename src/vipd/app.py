@@ -262,8 +262,9 @@ def _hooks(config: Config) -> Mapping[str, Hook]:
 
 
 def _addresses(config: Config) -> Addresses:
-    manage = config.loopback.manage
-    asked = (s.service.vips for s in config.services if manage or s.require_address)
+    asked = (service.service.vips for service in config.services if service.require_address)
     return Addresses(
-        vips=frozenset(vip for vips in asked for vip in vips), manage=manage, label=config.loopback.label
+        vips=frozenset(vip for vips in asked for vip in vips),
+        manage=config.loopback.manage,
+        label=config.loopback.label,
     )

@@ -1,7 +1,6 @@
 import asyncio
 
 from sim.loop import SimulatedLoop, simulated
-
 from vipd.lag import PERIOD, Lag
 
 

@@ -19,9 +19,6 @@ def serving(sources: Sequence[Source], telling: Telling) -> list[Table]:
     manage = any(_adds_addresses(source) for source in sources)
     taken: set[str] = set()
     tables: list[Table] = []
-    elsewhere: list[
-        str
-    ] = []  # services whose VIPs ExaBGP puts on no interface, where it does those of others
     for source in sources:
         for nth, (hearing, vips) in enumerate(_groups(source, telling)):
             service = Table(header="[[service]]", notes=[] if nth else source.notes)
@@ -31,14 +28,13 @@ def serving(sources: Sequence[Source], telling: Telling) -> list[Table]:
             if hearing is not None:
                 service.entries["neighbors"] = [each for each in telling.neighbors if each in hearing]
             if manage and not _adds_addresses(source):
-                elsewhere.append(name)
                 service.entries["require-address"] = False
-                service.remarks["require-address"] = "as ExaBGP: announced whatever addresses there are"
+                service.remarks["require-address"] = "as ExaBGP: on no interface, and announced all the same"
         if not source.told and (source.healthcheck is None or source.healthcheck.vips):
             tables.append(Table(notes=source.notes))
     if manage:
         checks = [source.healthcheck for source in sources if source.healthcheck]
-        tables.append(_loopback(checks, elsewhere))
+        tables.append(_loopback(checks))
     return tables
 
 
@@ -141,7 +137,7 @@ def _hook(check: Healthcheck) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _loopback(checks: Sequence[Healthcheck], elsewhere: Sequence[str]) -> Table:
+def _loopback(checks: Sequence[Healthcheck]) -> Table:
     table = Table(header="[loopback]", entries={"manage": True})
     table.remarks["manage"] = "as ExaBGP's health check does; it takes CAP_NET_ADMIN"
     labels = list(dict.fromkeys(check.label for check in checks if check.adds_addresses and check.label))
@@ -149,9 +145,6 @@ def _loopback(checks: Sequence[Healthcheck], elsewhere: Sequence[str]) -> Table:
         table.entries["label"] = labels.pop(0)
     why = "vipd has one label, of at most 12 characters"
     table.notes += [lost(f"label {label}", why) for label in labels]
-    if elsewhere:
-        what = f"no addresses on lo for {', '.join(elsewhere)}"
-        table.notes.append(lost(what, "vipd adds the VIPs of every service, or of none"))
     return table
 
 
