@@ -144,7 +144,7 @@ def test_any_octets_are_a_message_or_a_notification_error(kind, body, four_octet
     try:
         assert kind is MessageType.KEEPALIVE or read(reader, kind, body) is not None
     except NotificationError as error:
-        assert kind is not MessageType.NOTIFICATION
+        assert kind is not MessageType.NOTIFICATION  # there is nothing to be said against its body
         # Whatever it was, it can be told.
         answer = Notification(code=error.code, subcode=error.subcode, data=error.data)
         assert Notification.decode(answer.encode()[HEADER:]) == answer

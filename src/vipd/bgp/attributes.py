@@ -184,8 +184,11 @@ class MpReach(NamedTuple):
         )
 
     @classmethod
-    def decode(cls, value: bytes) -> Self:
-        """Read the value of the attribute. Raises NotificationError 3/9 (RFC 7606 sections 5.3 and 7.11)."""
+    def decode(cls, value: bytes, flags: int = _OPTIONAL_NON_TRANSITIVE) -> Self:
+        """Read the value of the attribute. Raises NotificationError 3/9 (RFC 7606 sections 5.3 and 7.11).
+
+        Its data is the attribute as it came (RFC 4271 section 6.3), for which the flags are needed.
+        """
         try:
             cursor = Cursor(value)
             afi, safi = cursor.number(2), cursor.number(1)
@@ -198,7 +201,7 @@ class MpReach(NamedTuple):
                     raise Overrun(f"a next hop of {family} has {len(next_hop)} octets")
                 count_prefixes(family, nlri)
         except Overrun as error:
-            raise _malformed(AttributeCode.MP_REACH_NLRI, value, str(error)) from error
+            raise _malformed(AttributeCode.MP_REACH_NLRI, flags, value, str(error)) from error
         return cls(afi, safi, next_hop, nlri)
 
 
@@ -218,7 +221,7 @@ class MpUnreach(NamedTuple):
         return _attribute(_OPTIONAL_NON_TRANSITIVE, AttributeCode.MP_UNREACH_NLRI, head + self.nlri)
 
     @classmethod
-    def decode(cls, value: bytes) -> Self:
+    def decode(cls, value: bytes, flags: int = _OPTIONAL_NON_TRANSITIVE) -> Self:
         """Read the value of the attribute. Raises NotificationError 3/9 (RFC 7606 sections 5.3 and 7.12)."""
         try:
             cursor = Cursor(value)
@@ -227,12 +230,12 @@ class MpUnreach(NamedTuple):
             if family is not None:
                 count_prefixes(family, nlri)
         except Overrun as error:
-            raise _malformed(AttributeCode.MP_UNREACH_NLRI, value, str(error)) from error
+            raise _malformed(AttributeCode.MP_UNREACH_NLRI, flags, value, str(error)) from error
         return cls(afi, safi, nlri)
 
 
-def _malformed(code: AttributeCode, value: bytes, wrong: str) -> NotificationError:
-    attribute = _attribute(_OPTIONAL_NON_TRANSITIVE, code, value)
+def _malformed(code: AttributeCode, flags: int, value: bytes, wrong: str) -> NotificationError:
+    attribute = _attribute(flags, code, value)
     return update_error(UpdateError.OPTIONAL_ATTRIBUTE, f"{code.name} is malformed: {wrong}", attribute)
 
 
@@ -377,9 +380,9 @@ class Judge:
             present |= 1 << code
             if fault is None:
                 if code == AttributeCode.MP_REACH_NLRI:
-                    reach = MpReach.decode(value)
+                    reach = MpReach.decode(value, flags)
                 elif code == AttributeCode.MP_UNREACH_NLRI:
-                    unreach = MpUnreach.decode(value)
+                    unreach = MpUnreach.decode(value, flags)
                 continue
             wanted, subcode, text = fault
             if wanted is None or wanted > outcome:

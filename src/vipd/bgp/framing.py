@@ -8,7 +8,7 @@ from vipd.bgp.iana import ErrorCode, MessageHeaderError, MessageType
 from vipd.bgp.messages import HEADER, LONGEST, MARKER
 
 # The least and the greatest length of each type, header included (RFC 4271 section 6.1). The length of a
-# ROUTE-REFRESH is not judged here: it has an error of its own (RFC 7313 section 5).
+# ROUTE-REFRESH is judged by who reads it: which error it is depends on what was agreed (RFC 7313 section 5).
 _KINDS: Final[dict[int, tuple[MessageType | None, int, int]]] = {
     MessageType.OPEN: (MessageType.OPEN, 29, LONGEST),
     MessageType.UPDATE: (MessageType.UPDATE, 23, LONGEST),
@@ -60,10 +60,6 @@ def _header(octets: bytearray, start: int) -> tuple[MessageType, int]:
     length = octets[start + 16] << 8 | octets[start + 17]
     kind, least, greatest = _KINDS.get(octets[start + 18], _NO_KIND)
     if not least <= length <= greatest:
-        if kind is MessageType.NOTIFICATION:
-            # No NOTIFICATION answers a NOTIFICATION, however malformed (RFC 4271 section 6.4): it says that
-            # the session is over, which is what matters, and its header is as much of it as can be trusted.
-            return kind, HEADER
         raise NotificationError(
             ErrorCode.MESSAGE_HEADER,
             MessageHeaderError.BAD_MESSAGE_LENGTH,

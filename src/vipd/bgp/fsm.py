@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from functools import partial
 from math import inf
 from typing import ClassVar, Final, NamedTuple, assert_never
 
@@ -176,24 +177,23 @@ class Expired:
 
 
 class Unread(NamedTuple):
-    """The body of an UPDATE, which only Established reads."""
+    """The body of an OPEN or an UPDATE, which only the state that expects it reads."""
 
+    kind: MessageType
     body: bytes
 
 
-Message = Open | Unread | Notification | Keepalive | RouteRefresh
+Message = Unread | Notification | Keepalive | RouteRefresh
 Step = Start | Stop | Opened | Closed | Advertise | Expired | Message
 
 _TYPES: Final[dict[type[Message], MessageType]] = {
-    Open: MessageType.OPEN,
-    Unread: MessageType.UPDATE,
     Notification: MessageType.NOTIFICATION,
     Keepalive: MessageType.KEEPALIVE,
     RouteRefresh: MessageType.ROUTE_REFRESH,
 }
 _DECODE: Final[dict[MessageType, Callable[[bytes], Message]]] = {
-    MessageType.OPEN: Open.decode,
-    MessageType.UPDATE: Unread,
+    MessageType.OPEN: partial(Unread, MessageType.OPEN),
+    MessageType.UPDATE: partial(Unread, MessageType.UPDATE),
     MessageType.NOTIFICATION: Notification.decode,
     MessageType.KEEPALIVE: lambda _: Keepalive(),
     MessageType.ROUTE_REFRESH: RouteRefresh.decode,
@@ -361,8 +361,8 @@ class Fsm:
                 # Damped, unlike the RFC's: a ToR that does not know us accepts and closes, again and again.
                 self._listen(max(self._config.connect_retry, self._back_off()), now)
                 return [HangUp(), self._note(Down(cause=Cause.CLOSED, text=reason), now)]
-            case Open():  # 19, 22
-                return [self._confirm(step, now)]
+            case Unread(kind=MessageType.OPEN, body=body):  # 19, 22
+                return [self._confirm(Open.decode(body), now)]
             case Notification():  # 24, 25
                 return self._notified(step, now)
             case Unread() | Keepalive() | RouteRefresh():  # 26-28
@@ -370,7 +370,7 @@ class Fsm:
             case _:  # local
                 return []
 
-    def _open_confirm(self, step: Step, now: Seconds) -> list[Action]:
+    def _open_confirm(self, step: Step, now: Seconds) -> list[Action]:  # noqa: C901 - as many events
         match step:
             case Start():  # 1, 3-7
                 return []
@@ -391,7 +391,10 @@ class Fsm:
                 self._enter(State.ESTABLISHED, now)
                 self.history.established += 1
                 return [Up(negotiated=self._agreed)]
-            case Open() | Unread() | RouteRefresh():  # 19, 27, 28
+            case Unread(kind=MessageType.OPEN, body=body):  # 19, 22
+                Open.decode(body)  # a wrong one has an error of its own, here but not in Established
+                raise _unexpected(step, FsmError.UNEXPECTED_IN_OPEN_CONFIRM)
+            case Unread() | RouteRefresh():  # 27, 28
                 raise _unexpected(step, FsmError.UNEXPECTED_IN_OPEN_CONFIRM)
             case _:  # local
                 return []
@@ -410,13 +413,13 @@ class Fsm:
                 return []
             case Closed(reason=reason):  # 18
                 return self._fail(Down(cause=Cause.CLOSED, text=reason), now)
-            case Open():  # 19
-                raise _unexpected(step, FsmError.UNEXPECTED_IN_ESTABLISHED)
             case Notification():  # 24, 25
                 return self._notified(step, now)
             case Keepalive():  # 26
                 self._restart_hold(now)
                 return []
+            case Unread(kind=MessageType.OPEN):  # 19, 22
+                raise _unexpected(step, FsmError.UNEXPECTED_IN_ESTABLISHED)
             case Unread(body=body):  # 27, 28
                 self._restart_hold(now)
                 return [self._read(body)]
@@ -526,11 +529,11 @@ class Fsm:
         return Heard(heard=heard)
 
     def _refresh(self, asked: RouteRefresh) -> list[Action]:
-        """RFC 2918 section 4; what was not agreed on is not answered, nor are RFC 7313's subtypes."""
-        agreed, family = self._agreed, asked.family
-        if not agreed.route_refresh or asked.subtype != 0 or family not in agreed.families:
-            return []
-        return [Refresh(family=family)]
+        """RFC 2918 section 4: who has our offer may ask, without one of its own. What we have not agreed to
+        tell is not answered. The subtype is a reserved octet, as RFC 7313 is not offered.
+        """
+        family = asked.family
+        return [Refresh(family=family)] if family in self._agreed.families else []
 
     def _advertise(self, updates: Sequence[Update], now: Seconds) -> list[Action]:
         if not updates:
@@ -585,7 +588,7 @@ class Fsm:
 
 def _unexpected(message: Message, subcode: FsmError) -> NotificationError:
     """RFC 6608: the message's type is told with the error."""
-    kind = _TYPES[type(message)]
+    kind = message.kind if isinstance(message, Unread) else _TYPES[type(message)]
     return NotificationError(ErrorCode.FSM, subcode, data=bytes((kind,)), text=f"{kind.name} came")
 
 

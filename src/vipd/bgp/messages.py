@@ -19,9 +19,9 @@ from vipd.bgp.iana import (
     CeaseError,
     ErrorCode,
     Family,
+    MessageHeaderError,
     MessageType,
     OpenError,
-    RouteRefreshError,
     UpdateError,
     describe_error,
 )
@@ -86,10 +86,9 @@ class Open:
             capabilities = _decode_parameters(cursor)
         except Overrun as error:
             raise _open_error(OpenError.UNSPECIFIC, f"the message is cut short: {error}") from error
-        for capability in capabilities:
-            if isinstance(capability, FourOctetAs):
-                asn = capability.asn
-        if asn == 0:  # RFC 7607
+        numbers = [asn, *(c.asn for c in capabilities if isinstance(c, FourOctetAs))]
+        asn = numbers[-1]
+        if 0 in numbers:  # RFC 7607: in the field, or in the capability that stands in for it
             raise _open_error(OpenError.BAD_PEER_AS, "the peer says that its AS is 0")
         if hold_time in (1, 2):
             raise _open_error(
@@ -185,7 +184,10 @@ def shutdown_text(data: bytes) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteRefresh:
-    """Tell me everything of this family again (RFC 2918); other subtypes are RFC 7313's, and ignored."""
+    """Tell me everything of this family again (RFC 2918).
+
+    The subtype is RFC 7313's, for peers that both offer its capability; to others it is reserved.
+    """
 
     afi: int
     safi: int
@@ -201,14 +203,14 @@ class RouteRefresh:
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
-        """Raises NotificationError, with as much of the message as one holds (RFC 7313 section 5)."""
+        """Raises NotificationError; RFC 7313 section 5 has another one where its capability was agreed on."""
         try:
             afi, subtype, safi = struct.unpack("!HBB", body)
         except struct.error:
             raise NotificationError(
-                ErrorCode.ROUTE_REFRESH,
-                RouteRefreshError.INVALID_MESSAGE_LENGTH,
-                data=_message(MessageType.ROUTE_REFRESH, body)[: LONGEST - HEADER - 2],
+                ErrorCode.MESSAGE_HEADER,
+                MessageHeaderError.BAD_MESSAGE_LENGTH,
+                data=struct.pack("!H", HEADER + len(body)),
                 text=f"ROUTE-REFRESH has {len(body)} octets where it must have 4",
             ) from None
         return cls(afi=afi, safi=safi, subtype=subtype)

@@ -78,6 +78,7 @@ EVENTS = {
     "closed": Closed(reason="connection refused"),
     "OPEN": Received(octets=open_message()),
     "wrong-OPEN": Received(octets=open_message(asn=65099)),
+    "bad-OPEN": Received(octets=open_message(hold_time=1)),
     "NOTIFICATION": Received(octets=NOTIFICATION),
     "KEEPALIVE": Received(octets=KEEPALIVE),
     "UPDATE": Received(octets=UPDATE),
@@ -97,6 +98,7 @@ Idle         opened         Idle         HangUp
 Idle         closed         Idle
 Idle         OPEN           Idle
 Idle         wrong-OPEN     Idle
+Idle         bad-OPEN       Idle
 Idle         NOTIFICATION   Idle
 Idle         KEEPALIVE      Idle
 Idle         UPDATE         Idle
@@ -113,6 +115,7 @@ Connect      opened         OpenSent     OPEN
 Connect      closed         Active       closed
 Connect      OPEN           Connect
 Connect      wrong-OPEN     Connect
+Connect      bad-OPEN       Connect
 Connect      NOTIFICATION   Connect
 Connect      KEEPALIVE      Connect
 Connect      UPDATE         Connect
@@ -129,6 +132,7 @@ Active       opened         OpenSent     OPEN
 Active       closed         Active
 Active       OPEN           Active
 Active       wrong-OPEN     Active
+Active       bad-OPEN       Active
 Active       NOTIFICATION   Active
 Active       KEEPALIVE      Active
 Active       UPDATE         Active
@@ -145,6 +149,7 @@ OpenSent     opened         OpenSent
 OpenSent     closed         Active       HangUp closed
 OpenSent     OPEN           OpenConfirm  KEEPALIVE
 OpenSent     wrong-OPEN     Idle         NOTIFICATION:2/2 HangUp sent:2/2
+OpenSent     bad-OPEN       Idle         NOTIFICATION:2/6 HangUp sent:2/6
 OpenSent     NOTIFICATION   Idle         HangUp received:6/4
 OpenSent     KEEPALIVE      Idle         NOTIFICATION:5/1:04 HangUp sent:5/1
 OpenSent     UPDATE         Idle         NOTIFICATION:5/1:02 HangUp sent:5/1
@@ -161,6 +166,7 @@ OpenConfirm  opened         OpenConfirm
 OpenConfirm  closed         Idle         HangUp closed
 OpenConfirm  OPEN           Idle         NOTIFICATION:5/2:01 HangUp sent:5/2
 OpenConfirm  wrong-OPEN     Idle         NOTIFICATION:5/2:01 HangUp sent:5/2
+OpenConfirm  bad-OPEN       Idle         NOTIFICATION:2/6 HangUp sent:2/6
 OpenConfirm  NOTIFICATION   Idle         HangUp received:6/4
 OpenConfirm  KEEPALIVE      Established  Up
 OpenConfirm  UPDATE         Idle         NOTIFICATION:5/2:02 HangUp sent:5/2
@@ -177,6 +183,7 @@ Established  opened         Established
 Established  closed         Idle         HangUp closed
 Established  OPEN           Idle         NOTIFICATION:5/3:01 HangUp sent:5/3
 Established  wrong-OPEN     Idle         NOTIFICATION:5/3:01 HangUp sent:5/3
+Established  bad-OPEN       Idle         NOTIFICATION:5/3:01 HangUp sent:5/3
 Established  NOTIFICATION   Idle         HangUp received:6/4
 Established  KEEPALIVE      Established
 Established  UPDATE         Established  Heard
@@ -610,15 +617,16 @@ def test_refresh_of_a_family_that_was_not_agreed_on_is_not_answered():
     assert fsm.handle(Received(octets=REFRESH), 0.0) == [Refresh(family=Family.IPV4)]
 
 
-def test_refresh_by_a_peer_that_did_not_offer_it_is_not_answered():
+def test_refresh_may_be_asked_for_by_who_does_not_answer_it():
+    """RFC 2918 section 4: our offer is what it takes."""
     fsm = at(State.ESTABLISHED, open_octets=open_message(capabilities=BOTH))
-    assert fsm.handle(Received(octets=REFRESH), 0.0) == []
+    assert fsm.handle(Received(octets=REFRESH), 0.0) == [Refresh(family=Family.IPV4)]
 
 
-def test_the_subtypes_of_an_enhanced_refresh_are_not_answered():
-    fsm = at(State.ESTABLISHED)
+def test_the_reserved_octet_of_a_refresh_is_ignored():
+    """RFC 2918 section 3; a subtype it is where RFC 7313 was agreed on."""
     octets = RouteRefreshMessage(afi=1, safi=1, subtype=1).encode()
-    assert fsm.handle(Received(octets=octets), 0.0) == []
+    assert at(State.ESTABLISHED).handle(Received(octets=octets), 0.0) == [Refresh(family=Family.IPV4)]
 
 
 def test_the_status_of_a_session():
