@@ -1,0 +1,265 @@
+"""Rule 2: which pod should announce which VIP. All who have the same view compute the same answer.
+
+No leader is elected and nothing is remembered but what the records say: a VIP stays where it is claimed
+unless a pin or the balance says otherwise. The order in which members and VIPs were learned plays no part.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2b
+from math import log
+from operator import itemgetter
+from typing import Final
+
+from vipd.coord.member import Service, Standby, Takeover, Vip
+
+ALGORITHM: Final = 1  # what a record says we place by. Members place by the lowest one that is present.
+
+_WORD: Final = (1 << 64) - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A member as far as placement cares. One pod-id stands once among the candidates."""
+
+    pod: str
+    zone: str = ""
+    weight: int = 1
+    whole: bool = True  # all of its sessions are up
+    eligible: frozenset[Vip]
+    claims: frozenset[Vip] = frozenset()  # at rank 0; others count neither here nor for a release
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The pods that stand in line for one VIP."""
+
+    assigned: tuple[str, ...] = ()  # rank 0, as many as there are copies
+    standbys: tuple[str, ...] = ()  # ranks 1, 2, …; empty unless standby is hot
+
+
+def place(
+    service: Service,
+    candidates: Iterable[Candidate],
+    passed_over: Collection[tuple[Vip, str]] = frozenset(),
+) -> Mapping[Vip, Line]:
+    """Put the pods in line for every VIP that somebody is eligible for, ours or not.
+
+    Args:
+        service: pins and policy. Its own list of VIPs plays no part: pods that were told of different ones
+            must come to one balance.
+        candidates: members in any order.
+        passed_over: VIPs with the pods that were silent about them (rule 4).
+    """
+    board = _Board(service, candidates, passed_over)
+    board.pin()
+    board.stay()
+    board.balance()
+    board.fill()
+    return board.lines()
+
+
+class _Board:
+    """The seats at rank 0, filled step by step in the order of rule 2."""
+
+    def __init__(
+        self, service: Service, candidates: Iterable[Candidate], passed_over: Collection[tuple[Vip, str]]
+    ) -> None:
+        self._service = service
+        members = sorted((each for each in candidates if each.eligible), key=lambda each: each.pod)
+        self._members = {member.pod: member for member in members}
+        self._vips = _united([member.eligible for member in members])
+        self._ranking = _ranking(tuple((member.pod, member.weight) for member in members))
+        self._passed = self._passed_over(passed_over)
+        self._seats: dict[Vip, list[str]] = {}
+        self._pinned: set[Vip] = set()  # seated at their pin: no part of anybody's load
+        self._shared: set[Vip] = set()  # their pin is away, and everybody substitutes
+        self._rivals: dict[Vip, list[str]] = {}  # claim it too, but have no seat
+        self._load = dict.fromkeys(self._members, 0)
+        self._bound: dict[str, int] = {}
+        self._free: set[str] = set()  # below their bound
+
+    def pin(self) -> None:
+        """A pinned VIP goes to its pod while that is eligible; with `takeover = "all"`, else to everybody."""
+        for vip, pod in self._service.pins.items():
+            if vip not in self._vips:
+                continue
+            if self._can(pod, vip):
+                self._seats[vip] = [pod]
+                self._pinned.add(vip)
+            elif self._service.takeover is Takeover.ALL:
+                self._seats[vip] = [each for each in self._members if self._can(each, vip)]
+                self._shared.add(vip)
+
+    def stay(self) -> None:
+        """A VIP that eligible members claim at rank 0 stays; of too many, with those of the highest score."""
+        claimants: dict[Vip, list[str]] = {}
+        special = self._pinned | self._shared
+        for pod, member in self._members.items():
+            for vip in member.claims & member.eligible:
+                if vip not in special or (vip in self._pinned and pod != self._service.pins[vip]):
+                    claimants.setdefault(vip, []).append(pod)
+        for vip, pods in claimants.items():
+            room = self._room(vip)
+            if len(pods) > room:
+                pods.sort(key=self._ranking.of(vip).index)
+                self._rivals[vip] = pods[room:]
+            for pod in pods[:room]:
+                self._seat(vip, pod)
+
+    def balance(self) -> None:
+        """A member above its bound gives up what it scores lowest for, to those below theirs alone."""
+        self._bound = self._bounds()
+        self._free = {pod for pod in self._members if self._load[pod] < self._bound[pod]}
+        for pod, member in self._members.items():
+            if self._load[pod] <= self._bound[pod]:
+                continue
+            own = _digest(pod)
+            theirs = [vip for vip in member.claims if self._gives(pod, vip)]
+            for _, vip in sorted((_score(own ^ _digest(vip), member.weight), vip) for vip in theirs):
+                if self._load[pod] <= self._bound[pod] or not self._free:
+                    break
+                others = [each for each in self._seats[vip] if each != pod]
+                taker = self._best(vip, others, self._free)
+                if taker is not None:
+                    self._seats[vip] = others
+                    self._load[pod] -= 1
+                    self._seat(vip, taker)
+
+    def fill(self) -> None:
+        """An unclaimed VIP goes below a bound; if all are full, where it weighs least: never nowhere."""
+        short = self._vips - self._shared
+        if self._service.copies == 1:
+            short -= self._seats.keys()
+        for vip in sorted(short):
+            while self._room(vip) > 0:
+                seated = self._seats.get(vip, [])
+                pod = self._best(vip, seated, self._free) or self._least_laden(vip, seated)
+                if pod is None:
+                    break
+                self._seat(vip, pod)
+
+    def lines(self) -> Mapping[Vip, Line]:
+        known: dict[tuple[tuple[str, ...], tuple[str, ...]], Line] = {}  # ten thousand VIPs share a few
+        hot = self._service.standby is Standby.HOT
+        lines = {}
+        for vip, seats in self._seats.items():
+            queue = (tuple(seats), self._standbys(vip, seats) if hot else ())
+            line = known.get(queue)
+            if line is None:
+                line = known[queue] = Line(*queue)
+            lines[vip] = line
+        return lines
+
+    def _standbys(self, vip: Vip, seats: list[str]) -> tuple[str, ...]:
+        standing = list(seats)
+        while len(standing) < len(seats) + self._service.standbys:
+            pod = self._best(vip, standing, self._members)
+            if pod is None:
+                break
+            standing.append(pod)
+        return tuple(standing[len(seats) :])
+
+    def _bounds(self) -> dict[str, int]:
+        """ceil(weight / weight of all x seats to share): what pins fill is not shared."""
+        copies = self._service.copies
+        loose = len(self._vips) - len(self._pinned) - len(self._shared)
+        seats = loose * copies + len(self._pinned) * (copies - 1)
+        whole = sum(member.weight for member in self._members.values())
+        return {pod: -(-member.weight * seats // whole) for pod, member in self._members.items()}
+
+    def _room(self, vip: Vip) -> int:
+        return self._service.copies - len(self._seats.get(vip, ()))
+
+    def _seat(self, vip: Vip, pod: str) -> None:
+        self._seats.setdefault(vip, []).append(pod)
+        self._load[pod] += 1
+        if pod in self._free and self._load[pod] >= self._bound[pod]:
+            self._free.remove(pod)
+
+    def _gives(self, pod: str, vip: Vip) -> bool:
+        at_pin = vip in self._pinned and self._service.pins[vip] == pod
+        return not at_pin and vip not in self._shared and pod in self._seats.get(vip, ())
+
+    def _least_laden(self, vip: Vip, seated: Sequence[str]) -> str | None:
+        able = [pod for pod in self._members if pod not in seated and self._can(pod, vip)]
+        laden = {pod: (self._load[pod] + 1) / self._members[pod].weight for pod in able}
+        least = min(laden.values(), default=0)
+        return self._best(vip, seated, {pod for pod in able if laden[pod] == least})
+
+    def _best(self, vip: Vip, seated: Sequence[str], among: Collection[str]) -> str | None:
+        """The first by: claims it already, all sessions up, a zone of its own, score, pod-id."""
+        zones = {self._members[pod].zone for pod in seated}
+        rivals = self._rivals.get(vip, ())
+        best, worth = None, (True, True, True)
+        for pod in self._ranking.of(vip) if among else ():
+            if pod not in among or pod in seated or not self._can(pod, vip):
+                continue
+            member = self._members[pod]
+            flaws = (bool(rivals) and pod not in rivals, not member.whole, member.zone in zones)
+            if best is None or flaws < worth:
+                best, worth = pod, flaws
+            if not any(worth):
+                break
+        return best
+
+    def _can(self, pod: str, vip: Vip) -> bool:
+        member = self._members.get(pod)
+        return member is not None and vip in member.eligible and pod not in self._passed.get(vip, ())
+
+    def _passed_over(self, passed_over: Collection[tuple[Vip, str]]) -> Mapping[Vip, set[str]]:
+        """Who is passed over for which VIP; where that would leave nobody, nobody is."""
+        passed: dict[Vip, set[str]] = {}
+        for vip, pod in passed_over:
+            passed.setdefault(vip, set()).add(pod)
+        return {
+            vip: pods
+            for vip, pods in passed.items()
+            if any(vip in member.eligible and pod not in pods for pod, member in self._members.items())
+        }
+
+
+class Ranking:
+    """The pods in the order of their scores for each VIP: a weighted rendezvous hash.
+
+    Highest first; equal scores by pod-id. Scores are computed when first asked for, and kept.
+    """
+
+    def __init__(self, pods: tuple[tuple[str, int], ...]) -> None:
+        self._pods = [(_digest(pod), weight, pod) for pod, weight in sorted(pods)]
+        self._orders: dict[Vip, tuple[str, ...]] = {}
+
+    def of(self, vip: Vip) -> tuple[str, ...]:
+        order = self._orders.get(vip)
+        if order is None:
+            digest = _digest(vip)
+            scores = [(_score(own ^ digest, weight), pod) for own, weight, pod in self._pods]
+            scores.sort(key=itemgetter(0), reverse=True)  # a stable sort: equal ones stay in name order
+            order = self._orders[vip] = tuple([pod for _, pod in scores])
+        return order
+
+
+def _score(word: int, weight: int) -> float:
+    """-weight / ln(u), where u in (0, 1) is as good as drawn by lot for each pair of pod and VIP.
+
+    The finalizer of SplitMix64 makes one number of two digests, far cheaper than a third digest.
+    """
+    word = (word ^ (word >> 30)) * 0xBF58476D1CE4E5B9 & _WORD
+    word = (word ^ (word >> 27)) * 0x94D049BB133111EB & _WORD
+    return -weight / log((((word ^ (word >> 31)) >> 12) + 0.5) * 2.0**-52)
+
+
+@lru_cache(maxsize=16)
+def _ranking(pods: tuple[tuple[str, int], ...]) -> Ranking:
+    return Ranking(pods)
+
+
+@lru_cache(maxsize=1 << 17)
+def _digest(name: str) -> int:
+    return int.from_bytes(blake2b(name.encode(), digest_size=8, key=b"vipd placement").digest())
+
+
+def _united(sets: Sequence[frozenset[Vip]]) -> frozenset[Vip]:
+    """The union; equal sets, which are mostly one object, are looked at once."""
+    return frozenset().union(*{id(each): each for each in sets}.values())
