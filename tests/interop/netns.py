@@ -116,7 +116,7 @@ class Lab:
 
     def __init__(self) -> None:
         # A daemon that gave up root must be able to reach its files: pytest's own tmp_path is closed.
-        self.directory = Path(tempfile.mkdtemp(prefix="vipd-interop-", dir="/tmp"))
+        self.directory = Path(tempfile.mkdtemp(prefix=f"vipd{os.getpid()}-", dir="/tmp"))
         self.directory.chmod(0o755)
         self.nodes: list[Node] = []
         self.processes: list[Process] = []
@@ -166,9 +166,16 @@ def clear(namespace: str) -> None:
 def clear_leftovers() -> None:
     """Remove what a run left behind that was itself killed: its pid is in the names."""
     for namespace in run("ip", "netns", "list").split():
-        owner = re.match(r"vipd(\d+)-", namespace)
-        if owner and not Path("/proc", owner[1]).exists():
+        if abandoned(namespace):
             clear(namespace)
+    for directory in Path("/tmp").glob("vipd*"):
+        if abandoned(directory.name):
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def abandoned(name: str) -> bool:
+    owner = re.match(r"vipd(\d+)-", name)
+    return bool(owner) and not Path("/proc", owner[1]).exists()
 
 
 def run(*argv: str | Path, check: bool = True, timeout: float = 10.0) -> str:
