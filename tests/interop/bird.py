@@ -39,10 +39,7 @@ class Bird(Tor):
         return found[1] if found else "Idle"
 
     def since(self, address: str) -> str:
-        found = re.search(
-            r"\sup\s+(\S+ \S+)\s+Established", self._ask(f"show protocols {self._name(address)}")
-        )
-        return found[1] if found else ""
+        return str(self.log().count(f"{self._name(address)}: State changed to up"))
 
     def prefixes(self) -> frozenset[str]:
         return frozenset(

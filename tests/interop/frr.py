@@ -43,7 +43,7 @@ class Frr(Tor):
         return self._neighbor(address)["bgpState"]
 
     def since(self, address: str) -> str:
-        return str(self._neighbor(address)["connectionsEstablished"])  # a count; its times wander
+        return str(self._neighbor(address)["connectionsEstablished"])
 
     def prefixes(self) -> frozenset[str]:
         return frozenset(

@@ -60,7 +60,7 @@ class Tor(abc.ABC):
 
     @abc.abstractmethod
     def since(self, address: str) -> str:
-        """Which session this is: another session, another word."""
+        """Which session this is, counted: the times that the daemons tell wander."""
 
     @abc.abstractmethod
     def prefixes(self) -> frozenset[str]:
