@@ -22,6 +22,16 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pod]:
     pod.neighbor("eternal", hold_time=0)
     pod.neighbor("waiting", count=4, passive=True)
     pod.neighbor("narrow", families=["ipv4"])
+    pod.neighbor("known-wide", local_as=4200000009, prepend=2)
+    pod.neighbor(
+        "adorned",
+        next_hop="10.9.8.7",
+        families=["ipv4"],
+        prepend=2,
+        med=77,
+        communities=["no-export", "64512:1"],
+        large_communities=["64512:1:2"],
+    )
     try:
         pod.start()
         yield pod

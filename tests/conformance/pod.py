@@ -119,6 +119,7 @@ format = "json"
                 stdout=log,
                 stderr=log,
             )
+        self.logged("pod_started")
 
     @property
     def process(self) -> "subprocess.Popen[bytes]":
@@ -166,6 +167,7 @@ format = "json"
             for line in self.log().splitlines():
                 if all(word in line for word in words):
                     return line
+            assert self.process.poll() is None, self.log()
             assert time.monotonic() < until, f"{words} not in:\n{self.log()}"
             time.sleep(0.01)
 
