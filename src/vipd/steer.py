@@ -10,7 +10,7 @@ import structlog
 from vipd.bgp.route import LocRib, Route
 from vipd.bgp.wire import Prefix
 from vipd.config import Config, ServiceConfig
-from vipd.coord.decision import decide
+from vipd.coord.decision import decide_alone
 from vipd.coord.member import Announcements, Me, Phase, Service, Vip
 from vipd.health import CheckStatus
 from vipd.hooks import State
@@ -56,7 +56,7 @@ class Steering:
             if self._asked.get(name) == question:
                 after[name] = standing
             else:
-                after[name] = decide(config.service, question[1], standing, now)
+                after[name] = decide_alone(config.service, question[1], standing, now)
         moved = {name for name in after.keys() | before.keys() if after.get(name) is not before.get(name)}
         self._asked = asked
         self.states.set({name: _state(config.service, known) for name, (config, known) in asked.items()})

@@ -1,4 +1,4 @@
-"""Rule 9: a pod whose eligibility for a VIP flaps takes it back later each time, and says so in its record."""
+"""Rule 9: a pod whose eligibility for a VIP flaps takes it back later each time, and says so."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -50,7 +50,13 @@ class Damping:
 
 
 def observe(
-    damping: Damping, fit: frozenset[Vip], vips: frozenset[Vip], *, deliberate: bool, now: Seconds, times: Times
+    damping: Damping,
+    fit: frozenset[Vip],
+    vips: frozenset[Vip],
+    *,
+    deliberate: bool,
+    now: Seconds,
+    times: Times,
 ) -> Damping:
     """Learn for which VIPs the pod is fit now.
 
@@ -78,13 +84,15 @@ def observe(
     return Damping(flaps=flaps, fit=fit)
 
 
-def waive(damping: Damping, served: frozenset[Vip], now: Seconds, times: Times) -> Damping:
-    """Waive what damps VIPs that nobody else serves: waiting would leave them dark."""
-    waived = damping.damped(now, times) - served
-    if not waived:
+def waive(damping: Damping, vips: frozenset[Vip]) -> Damping:
+    """Waive what damps these VIPs, until their next flap: nobody else serves them."""
+    if not vips:
         return damping
-    known = {id(each): _waived(each) for each in damping.flaps.values()}
-    flaps = {vip: known[id(each)] if vip in waived else each for vip, each in damping.flaps.items()}
+    waived = {
+        id(each): Flaps(count=each.count, fit_since=each.fit_since, waived=True)
+        for each in damping.flaps.values()
+    }
+    flaps = {vip: waived[id(each)] if vip in vips else each for vip, each in damping.flaps.items()}
     return Damping(flaps=flaps, fit=damping.fit)
 
 
@@ -100,7 +108,3 @@ def _step(before: Flaps | None, *, lost: bool, fit: bool, now: Seconds, times: T
     if fit is (before.fit_since is not None):
         return before
     return Flaps(count=left, fit_since=now if fit else None, waived=before.waived)
-
-
-def _waived(flaps: Flaps) -> Flaps:
-    return Flaps(count=flaps.count, fit_since=flaps.fit_since, waived=True)

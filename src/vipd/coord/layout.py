@@ -12,7 +12,7 @@ A record is JSON. Each VIP that the pod serves stands in it once, with a letter 
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from hashlib import blake2b
 from sys import intern
 from typing import Any, Final
@@ -68,8 +68,9 @@ def pod_of(name: str) -> str | None:
 
 def policy_digest(service: Service) -> str:
     """What tells members of one policy from those of another: for people, no rule rests on it."""
-    policy = {key: value for key, value in asdict(service).items() if key not in ("name", "vips")}
-    text = json.dumps(policy, sort_keys=True)
+    named = {each.name: getattr(service, each.name) for each in fields(service)}
+    policy = {key: value for key, value in named.items() if key not in ("name", "vips", "times")}
+    text = json.dumps({**policy, "times": asdict(service.times)}, sort_keys=True)
     return blake2b(text.encode(), digest_size=8, person=b"vipd policy").hexdigest()
 
 

@@ -4,7 +4,7 @@
 are compared and kept, never changed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
@@ -235,3 +235,8 @@ class Release:
 def one(vips: frozenset[Vip]) -> frozenset[Vip]:
     """Return the one set that equals this one: a hundred members mostly list the same ten thousand."""
     return vips
+
+
+def united(sets: Iterable[frozenset[Vip]]) -> frozenset[Vip]:
+    """The union; equal sets, which are mostly one object, are looked at once."""
+    return frozenset().union(*{id(each): each for each in sets}.values())

@@ -12,7 +12,7 @@ from math import log
 from operator import itemgetter
 from typing import Final
 
-from vipd.coord.member import Service, Standby, Takeover, Vip
+from vipd.coord.member import Service, Standby, Takeover, Vip, united
 
 ALGORITHM: Final = 1  # what a record says we place by. Members place by the lowest one that is present.
 
@@ -69,7 +69,7 @@ class _Board:
         self._service = service
         members = sorted((each for each in candidates if each.eligible), key=lambda each: each.pod)
         self._members = {member.pod: member for member in members}
-        self._vips = _united([member.eligible for member in members])
+        self._vips = united(member.eligible for member in members)
         self._ranking = _ranking(tuple((member.pod, member.weight) for member in members))
         self._passed = self._passed_over(passed_over)
         self._seats: dict[Vip, list[str]] = {}
@@ -258,8 +258,3 @@ def _ranking(pods: tuple[tuple[str, int], ...]) -> Ranking:
 @lru_cache(maxsize=1 << 17)
 def _digest(name: str) -> int:
     return int.from_bytes(blake2b(name.encode(), digest_size=8, key=b"vipd placement").digest())
-
-
-def _united(sets: Sequence[frozenset[Vip]]) -> frozenset[Vip]:
-    """The union; equal sets, which are mostly one object, are looked at once."""
-    return frozenset().union(*{id(each): each for each in sets}.values())
