@@ -270,7 +270,7 @@ def test_a_second_session_from_one_address_is_refused_and_the_first_stands(rack)
     other.start(
         speaker={**SPEAKER, "router-id": "10.62.1.99"},
         api={"listen": "", "socket": str(other.socket)},
-        neighbor=[neighbor()],
+        neighbor=[neighbor(connect_retry=0.3, idle_hold=0.3, idle_hold_max=0.3)],
         service=[service("192.0.2.2")],
     )
     wait_for(lambda: other.neighbor(TOR4)["messages"]["sent"]["open"] >= 3, "it tries, and again")
