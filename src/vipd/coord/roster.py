@@ -1,0 +1,94 @@
+"""From nodes to values: what lies in one service's directory, as a View. Nothing that lies there can hurt.
+
+Whatever cannot be understood costs the member that wrote it, and nobody else.
+"""
+
+from collections.abc import Mapping
+
+from vipd.coord.directory import Link, Node, NoNode, Reading
+from vipd.coord.layout import (
+    drains_path,
+    maintenance_path,
+    member_name,
+    members_path,
+    pod_of,
+    read_order,
+    read_record,
+)
+from vipd.coord.member import Member, Order, Record, Unreadable, View
+
+
+class Roster:
+    """Knows one service's members from reading to reading: what has not changed stays the same object."""
+
+    def __init__(self, root: str, service: str, pod: str) -> None:
+        self.nodes = (root, maintenance_path(root, service))
+        self.folders = (members_path(root, service), drains_path(root))
+        self._pod = pod
+        self._known: dict[str, tuple[Node, Member]] = {}
+        self._members: Mapping[str, Member] = {}
+
+    def own(self, link: Link) -> str:
+        """The name under which this pod registers over a connection."""
+        return member_name(self._pod, link.session_id)
+
+    def view(self, reading: Reading, link: Link) -> View:
+        """Make a view of a complete reading. Raises NoNode where there is no tree to read."""
+        root, maintenance = (reading.nodes[path] for path in self.nodes)
+        members, drains = (reading.folders[path] for path in self.folders)
+        if root is None:
+            raise NoNode(self.nodes[0], "it has vanished")
+        if members is None or drains is None:
+            raise NoNode(self.folders[members is not None], "it has vanished")
+        return View(
+            own=self.own(link),
+            members=self._read(members),
+            drains={name: _order(node) for name, node in drains.items()},
+            maintenance=None if maintenance is None else _order(maintenance),
+            root=root.czxid,
+            read_at=reading.began,
+            trusted_until=link.lease_until,
+            session_timeout=link.timeout,
+        )
+
+    def _read(self, nodes: Mapping[str, Node]) -> Mapping[str, Member]:
+        before, self._known = self._known, {}
+        for name, node in nodes.items():
+            known = before.get(name)
+            same = known is not None and _stamp(known[0]) == _stamp(node)
+            self._known[name] = known if known is not None and same else (node, _member(node))
+        members = {name: member for name, (_, member) in self._known.items()}
+        if members != self._members:
+            self._members = members
+        return self._members
+
+
+def _stamp(node: Node) -> tuple[int, int, int, bool]:
+    return node.czxid, node.mzxid, node.version, node.data is None
+
+
+def _member(node: Node) -> Member:
+    return Member(
+        name=node.name,
+        pod=pod_of(node.name) or node.name,
+        czxid=node.czxid,
+        version=node.version,
+        record=_record(node),
+    )
+
+
+def _record(node: Node) -> Record | Unreadable:
+    pod = pod_of(node.name)
+    if pod is None:
+        return Unreadable(reason="its name is not that of a pod and its session")
+    if member_name(pod, node.ephemeral_owner) != node.name:
+        return Unreadable(reason="it does not go with the session that its name tells")
+    if node.data is None:
+        return Unreadable(reason="its ACL does not let us read it")
+    return read_record(node.data)
+
+
+def _order(node: Node) -> Order:
+    if node.data is None:
+        return Order(why="its text is unreadable: its ACL does not let us read it")
+    return read_order(node.data)
