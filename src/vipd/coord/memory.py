@@ -302,9 +302,9 @@ class MemoryDirectory:
 
 
 @asynccontextmanager
-async def join(tree: Tree, *, timeout: Seconds = 3.0) -> AsyncIterator[MemoryDirectory]:
+async def join(tree: Tree, *, session_timeout: Seconds = 3.0) -> AsyncIterator[MemoryDirectory]:
     """Have a session with the tree until the context is left."""
-    directory = MemoryDirectory(tree, timeout)
+    directory = MemoryDirectory(tree, session_timeout)
     with tree.watching(directory.heard):
         directory.connect()
         try:

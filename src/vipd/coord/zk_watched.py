@@ -61,7 +61,7 @@ class Watched(Generic[T]):
         The coming of what was `listed` is not watched for: the list is. `afresh`: nothing is believed.
         Raises DirectoryLost, DirectoryRefused.
         """
-        look = _Look[T](
+        look: _Look[T] = _Look(
             found={} if afresh else {path: self._standing[path] for path in paths if path in self._standing},
             refused={},
         )

@@ -102,7 +102,8 @@ class Wire(asyncio.Protocol):
     ) -> asyncio.Future[Answer]:
         """Send a request; no answer `within` a time (`patience`) is the end of the wire and all asked on it.
 
-        `note` is called with the answer before anything that came after it is looked at.
+        `note` is called with the answer before anything that came after it is looked at; what it raises,
+        the future raises.
         The future may be left alone. It raises DirectoryLost. Raises ValueError for what is too large.
         """
         answer: asyncio.Future[Answer] = self._loop.create_future()
@@ -200,7 +201,11 @@ class Wire(asyncio.Protocol):
             return
         answer = Answer(error, response, zxid)
         self._listener.answered(asked.sent, zxid)
-        asked.note(answer)
+        try:
+            asked.note(answer)
+        except Exception as error:  # noqa: BLE001 - it is the asker's own, and goes back to it
+            if not asked.answer.done():
+                asked.answer.set_exception(error)
         if not asked.answer.done():
             asked.answer.set_result(answer)
 
