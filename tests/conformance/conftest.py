@@ -17,7 +17,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pod]:
     pod.neighbor("external", count=2, peer_as="external")
     pod.neighbor("own", count=2, asn=LOCAL_AS, peer_as="external")
     pod.neighbor("wide", count=3, asn=4200000001)
-    pod.neighbor("brisk", count=4, hold_time=3)
+    pod.neighbor("brisk", count=8, hold_time=3)
     pod.neighbor("uneven", hold_time=4)
     pod.neighbor("eternal", hold_time=0)
     pod.neighbor("waiting", count=4, passive=True)

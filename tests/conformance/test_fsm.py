@@ -149,10 +149,7 @@ def test_2918_4_everything_of_that_family_again_and_of_no_other(pod, family):
     peer = tor.meet()
     told = [said for said in peer.establish() if said.family == family and said.announced]
     peer.say(bgp.refresh(family))
-    again = []
-    while table(again) != table(told):
-        again.append(peer.said())
-    assert again == told
+    assert peer.table_again(len(table(told))) == told
     peer.say(bgp.refresh(IPV6 if family == IPV4 else IPV4))
     assert peer.said().family != family
 

@@ -131,7 +131,7 @@ def test_6793_4_1_no_as4_path_to_a_peer_that_knows_them(pod):
 
 
 def test_4271_5_in_ascending_order(pod):
-    said = announced(pod.tor("adorned").meet().establish())
+    said = announced(pod.tor("adorned").meet().establish(told=(IPV4,)))
     assert written(said) == [
         (ORIGIN, WELL_KNOWN, b"\0"),
         (AS_PATH, WELL_KNOWN, segment(SEQUENCE, *[LOCAL_AS] * 3)),

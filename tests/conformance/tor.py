@@ -113,6 +113,14 @@ class Conversation:
             left.discard(heard[-1].end_of_rib)
         return heard
 
+    def table_again(self, count: int) -> list[Said]:
+        """What vipd says until it announced so many prefixes."""
+        heard: list[Said] = []
+        while count > 0:
+            heard.append(self.said())
+            count -= len(heard[-1].announced)
+        return heard
+
     def said(self) -> Said:
         """The next UPDATE."""
         return bgp.take_apart(self.hear_kind(bgp.UPDATE).body)
@@ -157,8 +165,20 @@ class Tor:
         self.address = address
         self._family = socket.AF_INET6 if ":" in address else socket.AF_INET
         self._open: list[Conversation] = []
-        self._listener = socket.create_server((address, port), family=self._family, backlog=16)
+        self.port = port
+        self.listen()
+
+    def listen(self) -> None:
+        self._listener = socket.create_server((self.address, self.port), family=self._family, backlog=16)
         self.port = self._listener.getsockname()[1]
+
+    def shut(self) -> None:
+        """Refuse calls, as a machine that boots does."""
+        self._listener.close()
+
+    def shrink(self) -> None:
+        """Have no more room for what arrives than must be."""
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
 
     def answer(self, patience: float = PATIENCE) -> tuple[Conversation, Message]:
         """Vipd's call, and the OPEN that it begins with. Calls that it has given up since are passed over."""
