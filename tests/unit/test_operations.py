@@ -28,6 +28,8 @@ def events() -> Iterator[tuple[str, str, str]]:
             match node.func.attr, node.args:
                 case (level, [ast.Constant(value=str(name)), *_]) if level in LEVELS:
                     yield name, "error" if level == "exception" else level, path.name
+                case (level, [ast.IfExp(_, ast.Constant(one), ast.Constant(other)), *_]) if level in LEVELS:
+                    yield from ((name, level, path.name) for name in (one, other))
                 case ("log", [_, ast.Constant(value=str(name)), *_]):
                     yield name, "any", path.name
 
