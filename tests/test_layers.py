@@ -36,6 +36,7 @@ PURE = {
     "vipd.bgp.adj_rib_out",
     "vipd.coord.member",
     "vipd.coord.decision",
+    "vipd.coord.ensemble",
 }
 WORLD = {
     "asyncio", "socket", "time", "random", "os", "logging", "threading", "subprocess",

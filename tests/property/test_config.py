@@ -59,7 +59,7 @@ NONSENSE = st.fixed_dictionaries(
         "drain": nonsense(schema.DRAIN) | ANY,
         "api": nonsense(schema.API) | ANY,
         "log": nonsense(schema.LOG) | ANY,
-        "coordination": ANY,
+        "coordination": nonsense(schema.COORDINATION) | ANY,
     },
 )
 
@@ -79,6 +79,14 @@ LEVERS = {
     "communities": st.lists(st.sampled_from(["no-export", "1:1", "1:2", "64500:65535"]), max_size=3),
     "large-communities": st.lists(st.sampled_from(["1:2:3", "4294967295:0:0"]), max_size=3),
 }
+STEPS = {
+    "prepend-step": st.integers(0, 6),
+    "med-step": UINT32,
+    "local-preference-step": UINT32,
+    "rank-communities": st.dictionaries(
+        st.sampled_from(["1", "2", "17"]), st.lists(st.just("64500:1"), max_size=2), max_size=2
+    ),
+}
 PEER = {
     **LEVERS,
     "port": st.integers(1, 65535),
@@ -91,12 +99,13 @@ PEER = {
 }
 INNER = {  # a neighbour in our own AS, which local-preference needs
     **PEER,
+    **STEPS,
     "description": TEXT,
     "local-address": st.sampled_from(["auto", "10.0.0.9"]),
     "ttl-security": TRUTH | st.integers(1, 254),
     "next-hop": st.sampled_from(["self", {"ipv4": "10.0.0.3", "ipv6": "2001:db8::3"}, {"ipv4": "self"}]),
 }
-OUTER = {key: values for key, values in PEER.items() if key != "local-preference"} | {
+OUTER = {key: values for key, values in (PEER | STEPS).items() if not key.startswith("local-preference")} | {
     "peer-as": st.just("external") | ASN,
     "local-as": st.integers(65536, 2**32 - 2),
     "families": st.sampled_from([["ipv4"], ["ipv6"], ["ipv6", "ipv4"]]),
@@ -116,6 +125,7 @@ HTTP = {
     "headers": st.dictionaries(NAME, st.text("a \"'~", max_size=4), max_size=2),
     "host": st.just("www.example.org:80"),
 }
+TLS_FILES = ("tls-ca", "tls-certificate", "tls-key", "tls-verify")  # of ZooKeeper: each needs tls = true
 TLS = {"tls-name": st.just("www.example.org"), "tls-ca": st.just("/x"), "tls-verify": TRUTH}
 CHECK = st.one_of(
     st.fixed_dictionaries({"http": st.just("http://a/?b=$${c}")}, optional=TIMING | HTTP),
@@ -124,9 +134,24 @@ CHECK = st.one_of(
     st.fixed_dictionaries({"exec": ARGUMENTS | st.just("a $${B}")}, optional=TIMING),
     st.fixed_dictionaries({"file": st.just("/x y")}, optional=TIMING),
 )
-VIP = {"check": st.lists(CHECK, max_size=2), **LEVERS}
+VIP = {"check": st.lists(CHECK, max_size=2), "pin": NAME.filter(lambda name: name.strip(".")), **LEVERS}
+POLICY = {
+    "takeover": st.sampled_from(["one", "all"]),
+    "copies": st.integers(1, 9),
+    "standby": st.sampled_from(["none", "hot"]),
+    "standbys": st.integers(1, 16),
+    "last-resort": st.sampled_from(["withdraw", "keep"]),
+    "coordination-loss": st.sampled_from(["hold", "own", "withdraw"]),
+    "cold-start": st.sampled_from(["all", "pinned", "none"]),
+    "min-sessions": st.integers(1, 3),
+    "settle": st.floats(0, 9),
+    "claim-timeout": st.floats(0.1, 9),
+    "handback-delay": st.floats(0, 9),
+    "handback-max": st.floats(9, 99),
+}
 SERVICE = {
-    **VIP,
+    **{key: values for key, values in VIP.items() if key != "pin"},
+    **POLICY,
     "neighbors": st.sampled_from([["a"], ["b", "a"], ["2001:db8::9", "a"]]),
     "on-change": ARGUMENTS | st.just("date"),
     "on-change-timeout": st.floats(0.1, 60),
@@ -151,6 +176,16 @@ def part(**keys):
     return st.fixed_dictionaries({}, optional={key.replace("_", "-"): values for key, values in keys.items()})
 
 
+COORDINATION = {
+    "root": st.sampled_from(["/vipd", "/a/b"]),
+    "pod-id": st.just("pod.1"),
+    "zone": st.sampled_from(["", "r1"]),
+    "weight": st.integers(1, 9),
+    "session-timeout": st.floats(1, 60),
+    "grace": st.floats(0, 60),
+    "auth-file": st.just("/x"),
+    "tls": st.just(value=True),
+}
 A, B, C = ({"address": st.just(address)} for address in ("10.0.0.7", "10.0.0.8", "2001:db8::9"))
 A |= {"name": st.just("a"), "peer-as": st.just(64147)}
 B |= {"name": st.just("b")}
@@ -172,7 +207,11 @@ SENSE = st.fixed_dictionaries(
     optional={
         "service": TWO_SERVICES.map(list),
         "loopback": part(manage=TRUTH, label=NAME),
-        "drain": part(linger=st.floats(0, 60)),
+        "drain": part(linger=st.floats(0, 60), timeout=st.floats(9, 99), min=st.floats(0, 9), done=ARGUMENTS),
+        "coordination": st.fixed_dictionaries(
+            {"servers": st.sampled_from([["zk1", "10.0.0.7:2181"], "[::1]:2181,zk.example./a/b"])},
+            optional=COORDINATION,
+        ),
         "api": part(listen=st.sampled_from(["", *ENDPOINTS]), socket=st.just("/x")),
         "log": part(format=st.sampled_from(["auto", "json", "human"]), level=st.just("debug")),
     },
@@ -239,7 +278,25 @@ def test_a_mistake_or_two_is_a_list_of_problems_or_none(path, file, other, rando
     judge(read(path, file))
 
 
-@given(SENSE)
+def without(file):
+    """The same for pods that do not coordinate, where the file has no [coordination]."""
+    if "coordination" in file:
+        return file
+    drain = {key: value for key, value in file.get("drain", {}).items() if key == "linger"}
+    rest = {key: value for key, value in file.items() if key != "drain"}
+    return {**_without({*STEPS, *POLICY, "pin"}, rest), "drain": drain}
+
+
+def _without(keys, value):
+    match value:
+        case dict():
+            return {key: _without(keys, item) for key, item in value.items() if key not in keys}
+        case list() | tuple():
+            return [_without(keys, item) for item in value]
+    return value
+
+
+@given(SENSE.map(without))
 @settings(max_examples=300, deadline=None)
 def test_a_configuration_written_out_reads_as_the_same(path, file):
     config = read(path, file)
@@ -253,6 +310,7 @@ def test_what_makes_sense_has_every_key():
     assert {*INNER, *OUTER, "address", "name"} == set(schema.NEIGHBOR.keys)
     assert {*VIP, "address"} == set(schema.VIP.keys)
     assert {*SERVICE, "name", "vips", "vip"} == set(schema.SERVICE.keys)
+    assert {*COORDINATION, "servers", *TLS_FILES} == set(schema.COORDINATION.keys)
     assert {*TIMING, *HTTP, *TLS, "http", "tcp", "exec", "file"} == set(schema.CHECK.keys)
 
 

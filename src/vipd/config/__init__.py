@@ -11,6 +11,7 @@ from vipd.config.render import render
 from vipd.config.sections import (
     ApiConfig,
     Config,
+    CoordinationConfig,
     DrainConfig,
     Endpoint,
     LogConfig,
@@ -18,12 +19,14 @@ from vipd.config.sections import (
     LoopbackConfig,
     ServiceConfig,
     SpeakerConfig,
+    TlsConfig,
 )
 
 __all__ = [
     "ApiConfig",
     "Config",
     "ConfigError",
+    "CoordinationConfig",
     "DrainConfig",
     "Endpoint",
     "LogConfig",
@@ -33,6 +36,7 @@ __all__ = [
     "Problem",
     "ServiceConfig",
     "SpeakerConfig",
+    "TlsConfig",
     "load",
     "render",
 ]

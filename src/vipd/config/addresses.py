@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from vipd.bgp.iana import Family
 from vipd.config.problems import Refused
 from vipd.config.sections import Endpoint
+from vipd.coord.ensemble import Server, check_path
 from vipd.coord.member import Vip
 
 Address = IPv4Address | IPv6Address
@@ -90,6 +91,37 @@ def endpoint(value: object) -> Endpoint:
     if (host.version == 6) is not (parts[1] is not None) or host.is_multicast:
         raise Refused(wrong)
     return str(host), int(parts[3])
+
+
+def servers(value: object) -> tuple[tuple[Server, ...], str]:
+    """ZooKeeper's servers, and the chroot: a list, or one line as any client of ZooKeeper takes it."""
+    chroot = ""
+    if isinstance(value, str):
+        line, slash, below = value.partition("/")
+        chroot = slash + below
+        value = line.split(",")
+    if not isinstance(value, list) or not value or not all(isinstance(each, str) for each in value):
+        raise Refused('must be ["host:port", …], or one line, "host:port,host:port/chroot"')
+    try:
+        found = tuple(Server.parse(each.strip()) for each in value)
+        if chroot:
+            check_path(chroot)
+    except ValueError as error:
+        raise Refused(str(error)) from None
+    if len(set(found)) < len(found):
+        raise Refused("names a server twice")
+    return found, chroot
+
+
+def znode(value: object) -> str:
+    """The path of a node in ZooKeeper."""
+    if not isinstance(value, str):
+        raise Refused('must be a path, "/…"')
+    try:
+        check_path(value)
+    except ValueError as error:
+        raise Refused(str(error)) from None
+    return str(value)
 
 
 def next_hop(value: object) -> dict[Family, Address]:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from vipd.bgp.iana import Family
 from vipd.bgp.peer import PeerConfig
 from vipd.config.addresses import family_of
+from vipd.config.coordination import ALONE, read_coordination
 from vipd.config.environment import substitute
 from vipd.config.machine import Machine
 from vipd.config.neighbors import read_neighbors
@@ -20,6 +21,7 @@ from vipd.config.schema import API, DRAIN, FILE, LOG, LOOPBACK, SPEAKER, Section
 from vipd.config.sections import (
     ApiConfig,
     Config,
+    CoordinationConfig,
     DrainConfig,
     LogConfig,
     LogFormat,
@@ -28,6 +30,7 @@ from vipd.config.sections import (
     SpeakerConfig,
 )
 from vipd.config.services import read_services
+from vipd.coord.member import Times
 
 THIS_MACHINE: Final = Machine()
 
@@ -59,8 +62,18 @@ def load(
         settled(DRAIN, "drain"),
     )
     api, log = settled(API, "api"), settled(LOG, "log")
-    found = read_neighbors(parts["neighbor"], parts["neighbor-defaults"], speaker, reading)
-    services = read_services(parts["service"], found, reading, manage=loopback["manage"])
+    coordinated = parts["coordination"] is not None
+    coordination = read_coordination(parts["coordination"], reading) if coordinated else None
+    found = read_neighbors(
+        parts["neighbor"], parts["neighbor-defaults"], speaker, reading, coordinated=coordinated
+    )
+    services = read_services(
+        parts["service"],
+        found,
+        reading,
+        manage=loopback["manage"],
+        times=_times(parts["drain"], drain, coordination, reading, coordinated=coordinated),
+    )
     if reading.problems:
         raise ConfigError(tuple(reading.problems.values()))
     ours = speaker["router-id"] or router_id or _router_id(found.peers.values(), services, machine)
@@ -71,12 +84,35 @@ def load(
         policies=found.policies,
         services=services,
         loopback=LoopbackConfig(manage=loopback["manage"], label=loopback["label"]),
-        drain=DrainConfig(linger=drain["linger"]),
+        drain=DrainConfig(
+            linger=drain["linger"], timeout=drain["timeout"], min=drain["min"], done=drain["done"]
+        ),
         api=ApiConfig(listen=api["listen"], socket=api["socket"]),
         log=LogConfig(format=LogFormat(log["format"]), level=log["level"]),
+        coordination=coordination,
         secrets=found.secrets,
         warnings=tuple(reading.warnings),
     )
+
+
+def _times(
+    said: object,
+    drain: Mapping[str, Any],
+    coordination: CoordinationConfig | None,
+    reading: Reading,
+    *,
+    coordinated: bool,
+) -> Times | None:
+    """Return the times that all services share; None where pods do not coordinate."""
+    if not coordinated:
+        for key in ("timeout", "min", "done"):
+            if isinstance(said, dict) and key in said:
+                reading.refuse(f"drain.{key}", ALONE)
+        return None
+    if drain["min"] > drain["timeout"]:
+        reading.refuse("drain.min", "must not be more than timeout", drain["min"])
+    grace = {} if coordination is None else {"coordination_grace": coordination.grace}
+    return Times(drain_timeout=drain["timeout"], **grace)
 
 
 def _tables(path: str, environ: Mapping[str, str], reading: Reading) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The neighbours: tables of the file to session parameters and policies."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from typing import Any, Final
@@ -9,12 +9,14 @@ from vipd.bgp.iana import Family
 from vipd.bgp.peer import PeerConfig
 from vipd.bgp.route import Policy
 from vipd.config.addresses import family_of
+from vipd.config.coordination import ALONE
 from vipd.config.reading import Reading
-from vipd.config.schema import NEIGHBOR, NEIGHBOR_DEFAULTS, NO_AS
+from vipd.config.schema import NEIGHBOR, NEIGHBOR_DEFAULTS, NO_AS, STEPS
 from vipd.config.sections import Endpoint
 
 NO_ROUTER_ID: Final = IPv4Address(0)  # until the neighbours and the VIPs are known
 MD5_OCTETS: Final = 80  # TCP_MD5SIG_MAXKEYLEN of Linux
+LOCAL_PREFERENCES: Final = ("local-preference", "local-preference-step")
 NO_IBGP: Final = "goes only to iBGP peers, and nobody who hears this is one; med goes to eBGP peers as well"
 ANYWHERE: Final = {Family.IPV4: "0.0.0.0", Family.IPV6: "::"}  # noqa: S104 - compared with, not bound to
 EXAMPLE: Final = {Family.IPV4: "0.0.0.0:179", Family.IPV6: "[::]:179"}
@@ -44,17 +46,32 @@ def is_ebgp(peer: PeerConfig) -> bool:
 
 
 def read_neighbors(
-    tables: Sequence[object], defaults: object, speaker: Mapping[str, Any], reading: Reading
+    tables: Sequence[object],
+    defaults: object,
+    speaker: Mapping[str, Any],
+    reading: Reading,
+    *,
+    coordinated: bool,
 ) -> Neighborhood:
-    """Read every neighbour. `speaker` has the values of its section, local-as NO_AS where that is wrong."""
+    """Read every neighbour.
+
+    Args:
+        tables: one each.
+        defaults: of all of them.
+        speaker: the values of its section, local-as NO_AS where that is wrong.
+        reading: where problems go.
+        coordinated: whether pods share VIPs, so that there are ranks to be told.
+    """
     shared = reading.values(NEIGHBOR_DEFAULTS, defaults, "neighbor-defaults")
     _read_secret(shared, "neighbor-defaults", reading)
+    _check_steps(shared, "neighbor-defaults", reading, coordinated=coordinated)
     found = Neighborhood()
     addresses: set[str] = set()
     for index, table in enumerate(tables):
         at = f"neighbor[{index}]"
         own = reading.values(NEIGHBOR, table, at)
         _read_secret(own, at, reading)
+        _check_steps(own, at, reading, coordinated=coordinated)
         if not any(isinstance(each, dict) and "peer-as" in each for each in (table, defaults)):
             reading.refuse(f"{at}.peer-as", 'is missing: an AS number, or "external"')
         values = _settle(own, shared, at, reading)
@@ -67,16 +84,14 @@ def read_neighbors(
             _check_addresses(values, address, at, reading)
             _check_passive(values, address, speaker["listen"], at, reading)
             peer = _peer(name, address, values, speaker["local-as"])
-            if "local-preference" in own and is_ebgp(peer):
-                reading.refuse(f"{at}.local-preference", NO_IBGP, own["local-preference"])
+            _check_preferences(own, at, [peer], reading)
             found.peers[name] = peer
             found.policies[name] = _policy(values, ebgp=is_ebgp(peer))
             if values["md5-password-file"] is not None:
                 found.secrets[name] = values["md5-password-file"]
     if not tables:
         reading.refuse("neighbor", "is missing: at least one table [[neighbor]]")
-    if "local-preference" in shared and all(is_ebgp(peer) for peer in found.peers.values()):
-        reading.refuse("neighbor-defaults.local-preference", NO_IBGP, shared["local-preference"])
+    _check_preferences(shared, "neighbor-defaults", found.peers.values(), reading)
     return found
 
 
@@ -119,6 +134,20 @@ def _settle(own: Mapping[str, Any], shared: Mapping[str, Any], at: str, reading:
         if family not in values["families"]:
             reading.refuse(f"{at}.next-hop", f"is for {family}, which families leaves out")
     return values
+
+
+def _check_steps(table: Mapping[str, Any], at: str, reading: Reading, *, coordinated: bool) -> None:
+    for key in STEPS:
+        if key.name in table and not coordinated:
+            reading.refuse(f"{at}.{key.name}", ALONE)
+
+
+def _check_preferences(
+    table: Mapping[str, Any], at: str, peers: Collection[PeerConfig], reading: Reading
+) -> None:
+    for key in LOCAL_PREFERENCES:
+        if key in table and all(is_ebgp(peer) for peer in peers):
+            reading.refuse(f"{at}.{key}", NO_IBGP, table[key])
 
 
 def _check_addresses(values: Mapping[str, Any], address: str, at: str, reading: Reading) -> None:
@@ -187,13 +216,17 @@ def _peer(name: str, address: str, values: Mapping[str, Any], local_as: int) -> 
 
 
 def _policy(values: Mapping[str, Any], *, ebgp: bool) -> Policy:
+    if ebgp:  # what the defaults say of LOCAL_PREF is not for this one
+        values = {**values, **{key: NEIGHBOR.defaults[key] for key in LOCAL_PREFERENCES}}
     return Policy(
         med=values["med"],
-        local_preference=None
-        if ebgp
-        else values["local-preference"],  # of the defaults, and not for this one
+        local_preference=values["local-preference"],
         prepend=values["prepend"],
         communities=values["communities"],
         large_communities=values["large-communities"],
         next_hop=values["next-hop"],
+        prepend_step=values["prepend-step"],
+        med_step=values["med-step"],
+        local_preference_step=values["local-preference-step"],
+        rank_communities=values["rank-communities"],
     )

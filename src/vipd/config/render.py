@@ -5,7 +5,9 @@ from collections.abc import Iterable, Mapping
 from vipd.bgp.peer import PeerConfig
 from vipd.bgp.route import Policy, Route
 from vipd.config.environment import escape
-from vipd.config.sections import Config, Endpoint, ServiceConfig
+from vipd.config.neighbors import is_ebgp
+from vipd.config.sections import Config, CoordinationConfig, Endpoint, ServiceConfig, TlsConfig
+from vipd.coord.member import Service
 from vipd.health import Check, ExecProbe, FileProbe, Probe, TcpProbe
 
 _ESCAPES = {ord('"'): '\\"', ord("\\"): "\\\\"} | {c: f"\\u{c:04X}" for c in (*range(32), 127)}
@@ -28,11 +30,15 @@ def _tables(config: Config) -> Iterable[str]:
         },
     )
     for name, peer in config.neighbors.items():
-        yield _table("[[neighbor]]", _neighbor(peer, config.policies[name], config.secrets.get(name)))
+        policy = config.policies[name]
+        steps = _steps(policy, ebgp=is_ebgp(peer)) if config.coordination else {}
+        yield _table("[[neighbor]]", {**_neighbor(peer, policy, config.secrets.get(name)), **steps})
     for service in config.services:
-        yield from _service(service)
+        yield from _service(service, shared=config.coordination is not None)
+    if config.coordination:
+        yield _table("[coordination]", _coordination(config.coordination))
     yield _table("[loopback]", {"manage": config.loopback.manage, "label": config.loopback.label})
-    yield _table("[drain]", {"linger": config.drain.linger})
+    yield _table("[drain]", _drain(config))
     yield _table("[api]", {"listen": _endpoint(listen) if listen else "", "socket": config.api.socket})
     yield _table("[log]", {"format": config.log.format, "level": config.log.level})
 
@@ -70,16 +76,77 @@ def _levers(said: Route | Policy) -> Values:
     }
 
 
-def _service(config: ServiceConfig) -> Iterable[str]:
+def _steps(policy: Policy, *, ebgp: bool) -> Values:
+    ranks = policy.rank_communities.items()
+    return {
+        "prepend-step": policy.prepend_step,
+        "med-step": policy.med_step,
+        "local-preference-step": None if ebgp else policy.local_preference_step,
+        "rank-communities": {str(rank): [":".join(map(str, each)) for each in told] for rank, told in ranks},
+    }
+
+
+def _coordination(config: CoordinationConfig) -> Values:
+    servers = [str(server) for server in config.ensemble.servers]
+    return {
+        "servers": ",".join(servers) + config.ensemble.chroot if config.ensemble.chroot else servers,
+        "root": config.root,
+        "pod-id": config.pod_id,
+        "zone": config.zone,
+        "weight": config.weight,
+        "session-timeout": config.ensemble.session_timeout,
+        "grace": config.grace,
+        "auth-file": config.auth_file,
+        "tls": config.tls is not None,
+        **(_tls(config.tls) if config.tls else {}),
+    }
+
+
+def _tls(config: TlsConfig) -> Values:
+    return {
+        "tls-ca": config.ca,
+        "tls-certificate": config.certificate,
+        "tls-key": config.key,
+        "tls-verify": config.verify,
+    }
+
+
+def _drain(config: Config) -> Values:
+    drain = config.drain
+    if config.coordination is None:
+        return {"linger": drain.linger}
+    done = None if drain.done is None else list(drain.done)
+    return {"linger": drain.linger, "timeout": drain.timeout, "min": drain.min, "done": done}
+
+
+def _policy(service: Service) -> Values:
+    return {
+        "takeover": service.takeover,
+        "copies": service.copies,
+        "standby": service.standby,
+        "standbys": service.standbys,
+        "last-resort": service.last_resort,
+        "coordination-loss": service.coordination_loss,
+        "cold-start": service.cold_start,
+        "min-sessions": service.min_sessions,
+        "settle": service.times.settle,
+        "claim-timeout": service.times.claim_timeout,
+        "handback-delay": service.times.handback_delay,
+        "handback-max": service.times.handback_max,
+    }
+
+
+def _service(config: ServiceConfig, *, shared: bool) -> Iterable[str]:
     """Yield the table of a service, and those of its VIPs from the first on that has something of its own."""
-    vips, routes = config.service.vips, config.routes
+    vips, routes, pins = config.service.vips, config.routes, config.service.pins
     checks: dict[str | None, list[Check]] = {}
     for check in config.checks.values():
         checks.setdefault(check.vip, []).append(check)
     first = routes[vips[0]]
     common = first if all(route == first for route in routes.values()) else Route(neighbors=first.neighbors)
+    own = checks.keys() | pins.keys()
     plain = 0
-    while plain < len(vips) and routes[vips[plain]] == common and vips[plain] not in checks:
+    while plain < len(vips) and routes[vips[plain]] == common and vips[plain] not in own:
         plain += 1
     yield _table(
         "[[service]]",
@@ -91,13 +158,14 @@ def _service(config: ServiceConfig) -> Iterable[str]:
             "on-change": config.hook and list(config.hook.command),
             "on-change-timeout": config.hook and config.hook.timeout,
             "require-address": config.require_address,
+            **(_policy(config.service) if shared else {}),
         },
     )
     for check in checks.get(None, ()):
         yield _table("[[service.check]]", _check(check))
     for vip in vips[plain:]:
-        own = {} if routes[vip] == common else _levers(routes[vip])
-        yield _table("[[service.vip]]", {"address": vip, **own})
+        levers = {} if routes[vip] == common else _levers(routes[vip])
+        yield _table("[[service.vip]]", {"address": vip, "pin": pins.get(vip), **levers})
         for check in checks.get(vip, ()):
             yield _table("[[service.vip.check]]", _check(check))
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from vipd.bgp.iana import Family
-from vipd.config.addresses import endpoint, neighbor, next_hop, router_id, vip
+from vipd.config.addresses import endpoint, neighbor, next_hop, router_id, servers, vip, znode
 from vipd.config.problems import shown
 from vipd.config.sections import LogFormat
 from vipd.config.values import (
@@ -28,6 +28,7 @@ from vipd.config.values import (
     line,
     listing,
     path,
+    rank_communities,
     seconds,
     statuses,
     tables,
@@ -35,6 +36,9 @@ from vipd.config.values import (
     text,
     url,
 )
+from vipd.coord.ensemble import LONGEST, SHORTEST
+from vipd.coord.layout import WEIGHT_MAX
+from vipd.coord.member import ColdStart, CoordinationLoss, LastResort, Standby, Takeover
 
 
 class Key(NamedTuple):
@@ -77,6 +81,10 @@ _NAME: Final = text(r"[A-Za-z0-9._-]{1,64}", "1 to 64 letters, digits, dots, und
 _PEER: Final = text(
     r"[A-Za-z0-9._:%-]{1,64}", "1 to 64 letters, digits, dots, colons, underscores or hyphens"
 )
+_POD: Final = text(
+    r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,128}", "1 to 128 letters, digits, dots, underscores or hyphens"
+)
+_ZONE: Final = text(r"[A-Za-z0-9._:-]{0,64}", "up to 64 letters, digits, dots, colons or hyphens")
 _LABEL: Final = text(r"[A-Za-z0-9._-]{1,12}", "1 to 12 letters, digits, dots, underscores or hyphens")
 _SOCKET: Final = text(r"/[!-~]{1,106}", 'an absolute path of at most 107 octets, "/…"')
 _HOST: Final = text(r"[!-.0-~]{1,260}", "a host name, with or without a port")
@@ -92,6 +100,28 @@ _LEVERS: Final = (
     Key("prepend", "integer, 0 to 254", integer(0, 254), 0),
     Key("communities", "list of communities", communities, (), "none"),
     Key("large-communities", "list of large communities", large_communities, (), "none"),
+)
+# How a neighbour is told that a route is that of the next in line: each times its rank.
+STEPS: Final = (
+    Key("prepend-step", "integer, 0 to 254", integer(0, 254), 3),
+    Key("med-step", "integer, 0 to 4294967295", integer(0, 0xFFFFFFFF), 0),
+    Key("local-preference-step", "integer, 0 to 4294967295", integer(0, 0xFFFFFFFF), 10),
+    Key("rank-communities", "table of lists of communities", rank_communities, {}, "none"),
+)
+# How pods share the VIPs of a service: coord.member.Service.
+POLICY: Final = (
+    Key("takeover", '`"one"` or `"all"`', choice(Takeover), "one"),
+    Key("copies", "integer, 1 to 64", integer(1, 64), 1),
+    Key("standby", '`"none"` or `"hot"`', choice(Standby), "none"),
+    Key("standbys", "integer, 1 to 16", integer(1, 16), 1),
+    Key("last-resort", '`"withdraw"` or `"keep"`', choice(LastResort), "withdraw"),
+    Key("coordination-loss", '`"hold"`, `"own"` or `"withdraw"`', choice(CoordinationLoss), "hold"),
+    Key("cold-start", '`"all"`, `"pinned"` or `"none"`', choice(ColdStart), "all"),
+    Key("min-sessions", "integer, 1 to 255", integer(1, 255), 1),
+    Key("settle", "number, seconds", seconds(0, 60), 1.0),
+    Key("claim-timeout", "number, seconds", seconds(0.1, 3600), 2.0),
+    Key("handback-delay", "number, seconds", seconds(0, 3600), 5.0),
+    Key("handback-max", "number, seconds", seconds(0.1), 300.0),
 )
 _PEER_KEYS: Final = (
     Key("peer-as", 'AS number or `"external"`', either("external", None, asn), NO_AS, PER_PEER),
@@ -109,10 +139,12 @@ _PEER_KEYS: Final = (
     Key("ebgp-multihop", "TTL, 1 to 255", integer(1, 255), None, "1 on eBGP, 64 on iBGP"),
     Key("next-hop", '`"self"`, IP address, or `{ipv4 = …, ipv6 = …}`', next_hop, {}, '"self"'),
     *_LEVERS,
+    *STEPS,
 )
 _CHECKS: Final = Key("check", "tables `[[service.check]]`", tables, (), "none")
 _MD5: Final = {"md5-password": "must not stand in this file: put it into one of its own, md5-password-file"}
-_PIN: Final = {"pin": "needs [coordination], which this version does not have: a pod announces all its VIPs"}
+_LATER: Final = dict.fromkeys(("witness", "witness-anchor", "vips-from", "layout"), "is not in this version")
+_PIN: Final = {"pin": "is of one VIP, and so belongs into [[service.vip]]; it needs [coordination]"}
 
 SPEAKER: Final = section(
     "[speaker]",
@@ -140,14 +172,15 @@ SERVICE: Final = section(
     Key("on-change", "list of arguments, or a line for the shell", command, None, "none"),
     Key("on-change-timeout", "number, seconds", seconds(0.1, 3600), 10.0),
     Key("require-address", "boolean", boolean, None, "`manage` of `[loopback]`"),
-    strangers=_PIN,
+    *POLICY,
+    strangers=_PIN | _LATER,
 )
 VIP: Final = section(
     "[[service.vip]]",
     Key("address", "IP address", vip, None, REQUIRED),
+    Key("pin", "a pod-id", _POD, None, "none"),
     Key("check", "tables `[[service.vip.check]]`", tables, (), "none"),
     *_LEVERS,
-    strangers=_PIN,
 )
 CHECK: Final = section(
     "[[service.check]]",
@@ -169,12 +202,39 @@ CHECK: Final = section(
     Key("tls-ca", "absolute path", path, None, "the system's"),
     Key("tls-verify", "boolean", boolean, default=True),
 )
+COORDINATION: Final = section(
+    "[coordination]",
+    Key("servers", 'list of `"host:port"`, or `"host:port,…/chroot"`', servers, None, REQUIRED),
+    Key("root", "path in ZooKeeper", znode, "/vipd"),
+    Key("pod-id", "text", _POD, None, "the host name"),
+    Key("zone", "text", _ZONE, "", "none"),
+    Key("weight", "integer, 1 to 1000000", integer(1, WEIGHT_MAX), 1),
+    Key("session-timeout", "number, seconds", seconds(SHORTEST, LONGEST), 3.0),
+    Key("grace", "number, seconds", seconds(0, 3600), 10.0),
+    Key("auth-file", "absolute path", path, None, "none"),
+    Key("tls", "boolean", boolean, default=False),
+    Key("tls-ca", "absolute path", path, None, "the system's"),
+    Key("tls-certificate", "absolute path", path, None, "none"),
+    Key("tls-key", "absolute path", path, None, "in `tls-certificate`"),
+    Key("tls-verify", "boolean", boolean, default=True),
+    strangers={
+        "auth": "must not stand in this file: put it into one of its own, auth-file",
+        "chroot": 'stands behind the servers: "host:port,host:port/chroot"',
+        **_LATER,
+    },
+)
 LOOPBACK: Final = section(
     "[loopback]",
     Key("manage", "boolean", boolean, default=False),
     Key("label", "text, up to 12 characters", _LABEL, "vipd"),
 )
-DRAIN: Final = section("[drain]", Key("linger", "number, seconds", seconds(0, 3600), 5.0))
+DRAIN: Final = section(
+    "[drain]",
+    Key("linger", "number, seconds", seconds(0, 3600), 5.0),
+    Key("timeout", "number, seconds", seconds(0, 3600), 30.0),
+    Key("min", "number, seconds", seconds(0, 3600), 0.0),
+    Key("done", "list of arguments, or a line for the shell", command, None, "none"),
+)
 API: Final = section(
     "[api]",
     Key("listen", '`"address:port"` or `""`', _LISTEN, ("127.0.0.1", 9179), '"127.0.0.1:9179"'),
@@ -198,9 +258,9 @@ FILE: Final = section(
     Key("neighbor-defaults", "table", as_it_is, {}),
     Key("neighbor", "tables", tables, ()),
     Key("service", "tables", tables, ()),
+    Key("coordination", "table", as_it_is, None),
     Key("loopback", "table", as_it_is, {}),
     Key("drain", "table", as_it_is, {}),
     Key("api", "table", as_it_is, {}),
     Key("log", "table", as_it_is, {}),
-    strangers={"coordination": "is not in this version: each pod announces its VIPs by itself"},
 )

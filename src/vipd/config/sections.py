@@ -9,6 +9,7 @@ from ipaddress import IPv4Address
 
 from vipd.bgp.peer import PeerConfig
 from vipd.bgp.route import Policy, Route
+from vipd.coord.ensemble import Ensemble
 from vipd.coord.member import Service, Vip
 from vipd.health import Check, Hook
 
@@ -37,6 +38,30 @@ class ServiceConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TlsConfig:
+    """How ZooKeeper's servers prove who they are, and this pod to them."""
+
+    ca: str | None = None  # file of CA certificates; None: the system's
+    certificate: str | None = None  # file of our own, with its chain
+    key: str | None = None  # file of its private key; None: it is in that of the certificate
+    verify: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoordinationConfig:
+    """Where pods find each other, and what this one is there. The policy is of each service."""
+
+    ensemble: Ensemble  # servers, chroot, session timeout, credentials
+    pod_id: str
+    root: str = "/vipd"
+    zone: str = ""  # rack; "": not told
+    weight: int = 1
+    grace: Seconds = 10.0  # from start, before the pod does without ZooKeeper
+    auth_file: str | None = None  # that of the credentials
+    tls: TlsConfig | None = None  # None: in the clear
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoopbackConfig:
     """Whether the VIPs are added to `lo`, and under which label."""
 
@@ -49,6 +74,9 @@ class DrainConfig:
     """How a pod leaves."""
 
     linger: Seconds = 5.0  # between the last withdrawal and the end of the sessions
+    timeout: Seconds = 30.0  # for others to take over; then what is left goes
+    min: Seconds = 0.0  # before which it does not end, however soon others have taken over
+    done: tuple[str, ...] | None = None  # asked again and again: exits with 0 once nobody is served any more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,5 +116,6 @@ class Config:
     drain: DrainConfig = DrainConfig()
     api: ApiConfig = ApiConfig()
     log: LogConfig = LogConfig()
+    coordination: CoordinationConfig | None = None  # None: this pod announces its VIPs by itself
     secrets: Mapping[str, str] = field(default_factory=dict)  # neighbour name -> file of its MD5 key
     warnings: tuple[str, ...] = ()  # what is allowed, and most likely not meant

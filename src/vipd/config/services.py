@@ -1,6 +1,7 @@
 """The services: tables of the file to VIPs, routes and hooks."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from vipd.bgp.iana import Family
@@ -8,11 +9,12 @@ from vipd.bgp.route import Route
 from vipd.config.addresses import family_of
 from vipd.config.checks import read_checks
 from vipd.config.neighbors import NO_IBGP, Neighborhood, is_ebgp
+from vipd.config.policy import check_policy, read_pin, read_policy
 from vipd.config.problems import suggestion
 from vipd.config.reading import Reading
 from vipd.config.schema import SERVICE, VIP
 from vipd.config.sections import ServiceConfig
-from vipd.coord.member import Service, Vip
+from vipd.coord.member import Times, Vip
 from vipd.health import Hook
 
 PREPEND_MAX: Final = 254  # with our own AS in front, what one AS_PATH segment holds (RFC 4271 section 4.3)
@@ -30,35 +32,55 @@ LOCAL: Final = (
 
 
 def read_services(
-    tables: Sequence[object], found: Neighborhood, reading: Reading, *, manage: bool
+    tables: Sequence[object], found: Neighborhood, reading: Reading, *, manage: bool, times: Times | None
 ) -> tuple[ServiceConfig, ...]:
-    """Read every service; `manage` says whether addresses are added to `lo`."""
+    """Read every service.
+
+    Args:
+        tables: one each.
+        found: the neighbours.
+        reading: where problems go.
+        manage: whether addresses are added to `lo`.
+        times: what all services share of them; None: pods do not coordinate.
+    """
     services: dict[str, ServiceConfig] = {}
     taken: dict[str, str] = {peer.address: f"neighbour {name}" for name, peer in found.peers.items()}
     for index, table in enumerate(tables):
         at = f"service[{index}]"
-        service = _service(table, at, taken, found, reading, manage=manage)
+        service = _service(table, at, taken, found, reading, manage=manage, times=times)
         name = service.service.name
         if name and name in services:
             reading.refuse(f"{at}.name", "is the name of an earlier service", name)
         services[name] = service
         _warn(service, at, found, reading)
+        if times is not None:
+            check_policy(service, at, found, reading)
     if not tables:
         reading.warn("service", "there is none, and so nothing will be announced")
     return tuple(services.values())
 
 
 def _service(
-    table: object, at: str, taken: dict[str, str], found: Neighborhood, reading: Reading, *, manage: bool
+    table: object,
+    at: str,
+    taken: dict[str, str],
+    found: Neighborhood,
+    reading: Reading,
+    *,
+    manage: bool,
+    times: Times | None,
 ) -> ServiceConfig:
     """Read one service; `taken` says who has an address, and is told of its VIPs."""
     before = len(reading.problems)
-    values = {**SERVICE.defaults, **reading.values(SERVICE, table, at)}
+    said = reading.values(SERVICE, table, at)
+    values = {**SERVICE.defaults, **said}
+    policy = read_policy(said, values, times, at, reading)
     name = values["name"] or ""
     neighbors = _neighbors(values["neighbors"], found, at, reading)
     checks = read_checks(values["check"], at, name, None, reading)
     routes: dict[Vip, Route] = {}
     known: dict[Route, Route] = {}  # ten thousand VIPs share a few
+    pins: dict[Vip, str] = {}
 
     def add(vip: Vip, route: Route, key: str, where: str) -> None:
         if vip in taken:
@@ -66,7 +88,7 @@ def _service(
         taken[vip] = key
         if (shared := known.get(route)) is None:
             shared = known[route] = route
-            _check_route(route, where, found, reading)
+            _check_route(route, where, found, reading, last_rank=policy.last_rank if times else 0)
         routes[vip] = shared
 
     common = _route(values, {}, neighbors)
@@ -77,13 +99,14 @@ def _service(
         own = reading.values(VIP, entry, where)
         if (vip := own.get("address")) is not None:
             add(vip, _route(values, own, neighbors), f"{where}.address", where)
+            pins |= read_pin(own, vip, where, reading, coordinated=times is not None)
             if "check" in own:
                 checks |= read_checks(own["check"], where, name, vip, reading)
     if not routes and len(reading.problems) == before:
         reading.refuse(f"{at}.vips", "is missing: at least one VIP, here or in [[service.vip]]")
     hook = values["on-change"]
     return ServiceConfig(
-        service=Service(name=name, vips=tuple(routes)),
+        service=replace(policy, name=name, vips=tuple(routes), pins=pins),
         routes=routes,
         checks=checks,
         hook=hook and Hook(service=name, command=hook, timeout=values["on-change-timeout"]),
@@ -122,21 +145,23 @@ def _united(service: Mapping[str, Any], vip: Mapping[str, Any], key: str) -> tup
     return tuple(sorted({*common, *vip[key]})) if key in vip else common
 
 
-def _check_route(route: Route, at: str, found: Neighborhood, reading: Reading) -> None:
-    """Check what only the neighbours that hear of a route can tell."""
+def _check_route(route: Route, at: str, found: Neighborhood, reading: Reading, *, last_rank: int) -> None:
+    """Check what only the neighbours that hear of a route can tell; `last_rank` is the worst it may get."""
     hearing = found.hearing(route.neighbors)
     if route.local_preference is not None and hearing and all(is_ebgp(peer) for peer in hearing):
         reading.refuse(f"{at}.local-preference", NO_IBGP, route.local_preference)
     for peer in hearing:
         policy = found.policies[peer.name]
-        prepend = route.prepend + policy.prepend
+        prepend = route.prepend + policy.prepend + last_rank * policy.prepend_step
         communities = {*route.communities, *policy.communities}
+        ranked = 1 + max(map(len, policy.rank_communities.values()), default=0) if last_rank else 0
         large = {*route.large_communities, *policy.large_communities}
         if prepend > PREPEND_MAX:
-            reason = f"and prepend of neighbour {peer.name} must not exceed {PREPEND_MAX} together"
+            ranks = f", {last_rank} times its prepend-step included," if last_rank else ""
+            reason = f"and prepend of neighbour {peer.name}{ranks} must not exceed {PREPEND_MAX} together"
             reading.refuse(f"{at}.prepend", reason, route.prepend)
         # A peer without four-octet AS numbers is sent the path twice (RFC 6793 section 4.2.2).
-        elif USUAL_OCTETS + 6 * prepend + 4 * len(communities) + 12 * len(large) > UPDATE_OCTETS:
+        elif USUAL_OCTETS + 6 * prepend + 4 * (len(communities) + ranked) + 12 * len(large) > UPDATE_OCTETS:
             reason = f"and those of neighbour {peer.name} are too many for one UPDATE (RFC 4271 section 4)"
             reading.refuse(f"{at}.communities", reason)
 

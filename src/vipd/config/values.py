@@ -223,6 +223,27 @@ def large_communities(value: object) -> tuple[LargeCommunity, ...]:
     return tuple(sorted(set(listing(large_community, "large communities")(value))))
 
 
+def rank_communities(value: object) -> dict[int, tuple[Community, ...]]:
+    """Communities by rank, in the order of the ranks."""
+    if not isinstance(value, dict):
+        raise Refused('must be a table, {1 = ["64500:1"]}')
+    found: dict[int, tuple[Community, ...]] = {}
+    wrong: list[tuple[str, object, str]] = []
+    for rank, content in value.items():
+        try:
+            if not re.fullmatch(r"[1-9][0-9]?", rank, re.ASCII):
+                raise Refused("must be a rank, 1 to 99: 0 is told as the service itself is")
+            found[int(rank)] = communities(content)
+        except Refused as refused:
+            wrong += [
+                (f".{rank}{at}", part, why)
+                for at, part, why in refused.within or (("", content, refused.reason),)
+            ]
+    if wrong:
+        raise Refused.several(wrong)
+    return dict(sorted(found.items()))
+
+
 # --- checks and hooks
 
 

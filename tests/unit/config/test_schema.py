@@ -19,6 +19,7 @@ TOLD = [
     schema.SERVICE,
     schema.VIP,
     schema.CHECK,
+    schema.COORDINATION,
     schema.LOOPBACK,
     schema.DRAIN,
     schema.API,

@@ -1,0 +1,89 @@
+"""How pods share the VIPs of a service: keys of its table to the policy in its Service."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from vipd.config.coordination import ALONE
+from vipd.config.neighbors import Neighborhood, is_ebgp
+from vipd.config.reading import Reading
+from vipd.config.schema import POLICY
+from vipd.config.sections import ServiceConfig
+from vipd.coord.layout import RECORD_OCTETS, record_bound
+from vipd.coord.member import (
+    ColdStart,
+    CoordinationLoss,
+    LastResort,
+    Service,
+    Standby,
+    Takeover,
+    Times,
+    Vip,
+)
+
+
+def read_policy(
+    said: Mapping[str, Any], values: Mapping[str, Any], times: Times | None, at: str, reading: Reading
+) -> Service:
+    """Return how pods share the VIPs of a service, as a service without any."""
+    if times is None:
+        for key in POLICY:
+            if key.name in said:
+                reading.refuse(f"{at}.{key.name}", ALONE)
+        return Service(name="", vips=())
+    if values["handback-max"] < values["handback-delay"]:
+        reading.refuse(f"{at}.handback-max", "must not be less than handback-delay", values["handback-max"])
+    return Service(
+        name="",
+        vips=(),
+        takeover=Takeover(values["takeover"]),
+        copies=values["copies"],
+        standby=Standby(values["standby"]),
+        standbys=values["standbys"],
+        last_resort=LastResort(values["last-resort"]),
+        coordination_loss=CoordinationLoss(values["coordination-loss"]),
+        cold_start=ColdStart(values["cold-start"]),
+        min_sessions=values["min-sessions"],
+        times=replace(
+            times,
+            settle=values["settle"],
+            claim_timeout=values["claim-timeout"],
+            handback_delay=values["handback-delay"],
+            handback_max=values["handback-max"],
+        ),
+    )
+
+
+def check_policy(config: ServiceConfig, at: str, found: Neighborhood, reading: Reading) -> None:
+    """Check, and remark on, what matters only between pods."""
+    service = config.service
+    if service.name in (".", ".."):
+        reading.refuse(f"{at}.name", "cannot be the name of a node in ZooKeeper", service.name)
+    if (octets := record_bound(service)) > RECORD_OCTETS:
+        reason = f"its record could take {octets:,} octets of at most {RECORD_OCTETS:,}: share them out"
+        reading.refuse(f"{at}.vips", f"are too many, {len(service.vips):,}: {reason} over services")
+    if service.min_sessions > len(found.peers):
+        reason = f"is more than there are neighbours, {len(found.peers)}: nothing would ever be announced"
+        reading.refuse(f"{at}.min-sessions", reason, service.min_sessions)
+    if service.coordination_loss is CoordinationLoss.WITHDRAW:
+        reading.warn(f"{at}.coordination-loss", "makes every outage of ZooKeeper one of this service")
+    elif service.coordination_loss is CoordinationLoss.OWN and not service.pins:
+        reading.warn(f"{at}.coordination-loss", "keeps what is pinned alone, and nothing is")
+    if service.cold_start is ColdStart.PINNED and not service.pins:
+        reading.warn(f"{at}.cold-start", "announces what is pinned alone, and nothing is")
+    for peer in found.hearing(next(iter(config.routes.values())).neighbors if config.routes else None):
+        policy = found.policies[peer.name]
+        step = policy.prepend_step if is_ebgp(peer) else policy.local_preference_step
+        if not (step or policy.med_step or policy.rank_communities):
+            reading.warn(at, f"{service.name}: neighbour {peer.name} cannot tell a rank from another")
+
+
+def read_pin(
+    table: Mapping[str, Any], vip: Vip, at: str, reading: Reading, *, coordinated: bool
+) -> dict[Vip, str]:
+    """Return the pod that a VIP is pinned to, by the VIP; nothing where it is not."""
+    if "pin" not in table:
+        return {}
+    if not coordinated:
+        reading.refuse(f"{at}.pin", ALONE)
+    return {vip: table["pin"]}
