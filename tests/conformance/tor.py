@@ -197,6 +197,11 @@ class Tor:
         """Vipd's call, in OpenSent as it sees it."""
         return self.answer()[0]
 
+    def greet(self) -> Conversation:
+        """Vipd's call, of which nothing was read."""
+        self._listener.settimeout(PATIENCE)
+        return self._met(self._listener.accept()[0])
+
     def call(self, address: str, port: int) -> Conversation:
         """Call vipd."""
         sock = socket.socket(self._family, socket.SOCK_STREAM)

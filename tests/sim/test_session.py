@@ -241,12 +241,16 @@ async def test_of_two_connections_made_at_once_the_higher_identifier_keeps_its_o
         assert not tor.talk.dialled
 
 
+@pytest.mark.parametrize("passive", [False, True], ids=["dialled-by-us", "dialled-by-the-peer"])
 @simulated
-async def test_a_second_call_does_not_disturb_a_session_that_stands():
+async def test_a_second_call_does_not_disturb_a_session_that_stands(passive):
     network = Network()
-    pod = Pod(network, peer())
+    pod = Pod(network, peer(passive=passive))
     pod.listen.set((("10.0.0.1", 179),))
     async with Tor(network, router_id="10.9.9.9").up() as tor, pod.up():
+        if passive:
+            await asyncio.sleep(1)
+            await tor.dial()
         await tor.until_told(VIP)
         standing = tor.talk
         intruder = await tor.dial()

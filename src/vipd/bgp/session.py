@@ -368,7 +368,9 @@ class Session:
         wire = self._line.wire
         if self._line.fsm.state is State.ACTIVE:
             line = self._line
-        elif wire is not None and wire.side is Side.DIALED and self._rival is None:
+        elif self._rival is None and (
+            self._line.fsm.state is State.ESTABLISHED or (wire is not None and wire.side is Side.DIALED)
+        ):
             line = self._rival = Line(self._machine())
         else:  # Idle takes no calls, and one call at a time is enough
             connection.abort()

@@ -1,0 +1,101 @@
+"""RFC 4271 section 8.2.2, events 16 to 18, and section 6.4: connections that break, at every point."""
+
+import socket
+
+import pytest
+
+from conformance import octets as bgp
+from conformance.octets import IPV4, IPV6, OPEN
+
+STATES = ["Opening", "OpenSent", "OpenConfirm", "Established"]
+
+
+def meet_in(pod, state):
+    tor = pod.tor("ebgp")
+    if state == "Opening":  # the connection is there, and nothing of it was read
+        tor.meet().reset()
+        return tor, tor.greet()
+    peer = tor.meet()
+    if state == "OpenConfirm":
+        peer.confirm()
+    elif state == "Established":
+        peer.establish()
+    return tor, peer
+
+
+def comes_back(pod, tor):
+    """Vipd calls again, and all is as before."""
+    peer = tor.meet()
+    peer.establish()
+    peer.stands()
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_4271_8_event_18_a_reset(pod, state):
+    tor, peer = meet_in(pod, state)
+    peer.reset()
+    comes_back(pod, tor)
+    if state not in ("Opening", "OpenSent"):
+        assert pod.status(tor)["last_error"]["cause"] == "closed"
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_4271_8_event_18_the_end_of_the_stream(pod, state):
+    tor, peer = meet_in(pod, state)
+    peer.close()
+    comes_back(pod, tor)
+
+
+@pytest.mark.parametrize("state", ["OpenSent", "OpenConfirm", "Established"])
+def test_4271_8_event_18_one_half_of_the_connection(pod, state):
+    tor, peer = meet_in(pod, state)
+    peer.sock.shutdown(socket.SHUT_WR)
+    assert all(message.kind in (bgp.UPDATE, bgp.KEEPALIVE) for message in peer.last_words())
+    comes_back(pod, tor)
+
+
+@pytest.mark.parametrize("state", ["OpenSent", "OpenConfirm", "Established"])
+@pytest.mark.parametrize("count", [1, 16, 18, 19, 22])
+@pytest.mark.parametrize("how", ["close", "reset"])
+def test_4271_8_event_18_within_a_message(pod, state, count, how):
+    tor, peer = meet_in(pod, state)
+    peer.say(bgp.message(OPEN if state == "OpenSent" else bgp.UPDATE, bytes(40))[:count])
+    getattr(peer, how)()
+    comes_back(pod, tor)
+
+
+@pytest.mark.parametrize("state", ["OpenSent", "OpenConfirm", "Established"])
+def test_4271_6_4_our_last_word_reaches_a_peer_that_goes_on_talking(pod, state):
+    """A reset for octets that were not read would overtake the NOTIFICATION."""
+    _, peer = meet_in(pod, state)
+    peer.say(bgp.message(9), *[bgp.message(bgp.UPDATE, bytes(4000))] * 100)
+    assert peer.refused() == (1, 3, b"\x09")
+
+
+@pytest.mark.parametrize("count", [1, 20])
+def test_4271_8_many_sessions_after_one_another(pod, count):
+    tor = pod.tor("brisk")
+    before = pod.status(tor)["established"]
+    for _ in range(count):
+        peer = tor.meet()
+        peer.establish()
+        peer.reset()
+    assert pod.status(tor)["established"] == before + count
+
+
+def test_4271_8_a_session_hears_all_again_after_it_was_away(pod):
+    tor = pod.tor("ebgp")
+    first = tor.meet().establish()
+    tor.rest()
+    assert tor.meet().establish() == first
+
+
+def test_2545_a_session_over_ipv6(own_pod):
+    pod = own_pod()
+    pod.neighbor("six", address="::1", next_hop="self")
+    pod.start()
+    said = pod.tor("six").meet().establish()
+    (six,) = [each for each in said if each.announced]
+    assert six.family == IPV6
+    assert six.next_hop == bytes(15) + b"\1"
+    assert {each.end_of_rib for each in said} == {None, IPV4, IPV6}
