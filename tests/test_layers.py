@@ -35,7 +35,14 @@ PURE = {
     "vipd.bgp.route",
     "vipd.bgp.adj_rib_out",
     "vipd.coord.member",
+    "vipd.coord.case",
+    "vipd.coord.damping",
     "vipd.coord.decision",
+    "vipd.coord.ensemble",
+    "vipd.coord.handover",
+    "vipd.coord.layout",
+    "vipd.coord.placement",
+    "vipd.coord.trust",
     "vipd.coord.ensemble",
 }
 WORLD = {

@@ -55,6 +55,11 @@ class AdjRibOut:
         """Every prefix that it has been told: a view, no copy."""
         return ChainMap(*(table for family, table in self._table.items() if family not in self._silent))
 
+    def hears(self, prefix: Prefix, route: Route) -> bool:
+        """Whether the peer is told of such a route."""
+        family = prefix.family
+        return family in self._table and family not in self._silent and hears(route, self._config)
+
     @property
     def untold(self) -> Mapping[Family, str]:
         """Why families with routes to tell are not told: one sentence, with what to write."""

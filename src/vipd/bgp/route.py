@@ -12,9 +12,12 @@ from vipd.bgp.wire import Prefix
 
 LOCAL_PREFERENCE: Final = 100  # where nobody says otherwise, as routers have it
 LONGEST_PATH: Final = 255  # times our own AS is told: what one segment holds
+HIGHEST: Final = 0xFFFF_FFFF  # of a MED
 
 Community = tuple[int, int]  # RFC 1997: AS, value
 LargeCommunity = tuple[int, int, int]  # RFC 8092
+
+GRACEFUL_SHUTDOWN: Final[Community] = (0xFFFF, 0)  # RFC 8326: others are to be preferred from now on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +30,8 @@ class Route:
     communities: tuple[Community, ...] = ()
     large_communities: tuple[LargeCommunity, ...] = ()
     neighbors: frozenset[str] | None = None  # names of those who hear it; None: all
+    rank: int = 0  # 0: by the assigned pod; k: by the k-th in line, and worse by as much
+    draining: bool = False  # what is left of a pod that goes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +46,11 @@ class Policy:
     prepend: int = 0
     communities: tuple[Community, ...] = ()
     large_communities: tuple[LargeCommunity, ...] = ()
+    # How a rank is told, each times the rank. Prepends are what survives the next AS.
+    prepend_step: int = 3
+    med_step: int = 0
+    local_preference_step: int = 10  # on iBGP, and there it is taken away
+    rank_communities: Mapping[int, tuple[Community, ...]] = field(default_factory=dict)  # by rank
     next_hop: Mapping[Family, IPv4Address | IPv6Address] = field(default_factory=dict)  # absent: self
 
 
@@ -85,14 +95,14 @@ def export(
     next_hop = policy.next_hop.get(family, own)
     if next_hop is None or not hears(route, config):
         return None
-    local_preference = policy.local_preference if route.local_preference is None else route.local_preference
+    prepend = route.prepend + policy.prepend + route.rank * policy.prepend_step
     return PathAttributes(
-        as_path=_own_path(config.local_as, route.prepend + policy.prepend) if negotiated.ebgp else (),
+        as_path=_own_path(config.local_as, prepend) if negotiated.ebgp else (),
         next_hop=next_hop,
         link_local=_link_local(own, next_hop),
-        med=policy.med if route.med is None else route.med,
-        local_preference=_local_preference(local_preference, ebgp=negotiated.ebgp),
-        communities=tuple(sorted({*route.communities, *policy.communities})),
+        med=_med(route, policy),
+        local_preference=None if negotiated.ebgp else _local_preference(route, policy),
+        communities=tuple(sorted(_communities(route, policy))),
         large_communities=tuple(sorted({*route.large_communities, *policy.large_communities})),
     )
 
@@ -107,11 +117,24 @@ def _own_path(local_as: int, prepend: int) -> tuple[Segment, ...]:
     return (Segment(SegmentType.AS_SEQUENCE, (local_as,) * min(1 + prepend, LONGEST_PATH)),)
 
 
-def _local_preference(wanted: int | None, *, ebgp: bool) -> int | None:
-    """RFC 4271 section 5.1.5: always told within an AS, never to another."""
-    if ebgp:
-        return None
-    return LOCAL_PREFERENCE if wanted is None else wanted
+def _med(route: Route, policy: Policy) -> int | None:
+    """RFC 4271 section 5.1.4: the least is preferred."""
+    med = policy.med if route.med is None else route.med
+    if route.rank and policy.med_step:
+        return min((med or 0) + route.rank * policy.med_step, HIGHEST)
+    return med
+
+
+def _local_preference(route: Route, policy: Policy) -> int:
+    """RFC 4271 section 5.1.5: always told within an AS, never to another; the highest is preferred."""
+    wanted = policy.local_preference if route.local_preference is None else route.local_preference
+    preference = LOCAL_PREFERENCE if wanted is None else wanted
+    return max(0, preference - route.rank * policy.local_preference_step)
+
+
+def _communities(route: Route, policy: Policy) -> set[Community]:
+    found = {*route.communities, *policy.communities, *policy.rank_communities.get(route.rank, ())}
+    return found | {GRACEFUL_SHUTDOWN} if route.draining else found
 
 
 def _link_local(

@@ -12,7 +12,7 @@ Small tasks (dial, read, follow the routes) only put events into the inbox; one 
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Never, Protocol, assert_never
@@ -43,13 +43,15 @@ from vipd.bgp.fsm import (
 from vipd.bgp.iana import CeaseError, Family
 from vipd.bgp.messages import Update
 from vipd.bgp.peer import Cause, Down, Negotiated, PeerConfig, PeerStatus, Seconds, State
-from vipd.bgp.route import LocRib, Policy, next_hop_self
+from vipd.bgp.route import LocRib, Policy, Route, next_hop_self
 from vipd.bgp.wire import Prefix
 from vipd.latest import Latest
 
 UPDATES_AT_ONCE = 128  # encoded and written in one turn of the loop: half a MiB at most
 LEAVING: Seconds = 1.5  # for connections to close, each of which is bounded already
-ACKNOWLEDGED: Seconds = 0.002  # between two looks at whether the peer's kernel has everything
+ACKNOWLEDGED: Seconds = 0.002  # between two looks at what the peer has; doubles up to:
+ACKNOWLEDGED_MAX: Seconds = 0.064
+HAIR: Seconds = 1e-6  # by which a loop may wake before its time; an early Tick does nothing
 TURNS_TO_READ = 3  # of the loop: the selector, the read, its event
 
 
@@ -149,6 +151,7 @@ class Session:
         jitter: Callable[[], float],
         report: Callable[[PeerStatus], None],
         farewell: Callable[[], Stop],
+        progressed: Callable[[], None] = lambda: None,
         history: History | None = None,
     ) -> None:
         """Make a session at rest; `run` starts it.
@@ -160,6 +163,7 @@ class Session:
             jitter: draws from [0, 1).
             report: told whenever the state changes.
             farewell: how to stop, asked when `run` is cancelled.
+            progressed: told whenever more was said, or acknowledged, or the session went.
             history: counters and the last error of an earlier session with this peer, carried on.
         """
         self._config = config
@@ -168,6 +172,7 @@ class Session:
         self._jitter = jitter
         self._report = report
         self._farewell = farewell
+        self._progressed_too = progressed
         self._history = History() if history is None else history
         self._log = structlog.get_logger().bind(peer=config.name)
         self._inbox: asyncio.Queue[Incoming] = asyncio.Queue()
@@ -182,6 +187,7 @@ class Session:
         self._adj_rib_out: AdjRibOut | None = None
         self._unsaid: deque[Update] = deque()
         self._told: LocRib | None = None
+        self._acknowledged: LocRib | None = None  # the newest that the peer has every octet of
         self._refreshing: set[Family] = set()
         self._up_since: Seconds = 0.0
         self._progress = Latest(0)  # goes up whenever one of these changes
@@ -206,6 +212,14 @@ class Session:
         """Every prefix that the peer has been told over the present session."""
         return () if self._adj_rib_out is None else self._adj_rib_out.told
 
+    def to_hear(self, prefix: Prefix, route: Route) -> bool:
+        """Whether the peer is there, and is one that is told this."""
+        return self._adj_rib_out is not None and self._adj_rib_out.hears(prefix, route)
+
+    def acknowledged(self) -> Mapping[Prefix, Route]:
+        """The routes of the newest LocRib of which the peer has acknowledged every octet."""
+        return {} if self._acknowledged is None else self._acknowledged.routes
+
     def call(self, connection: Connection) -> None:
         """Take a connection that the peer has opened."""
         if self._gone:
@@ -215,16 +229,9 @@ class Session:
 
     async def flushed(self) -> None:
         """Return when the peer has acknowledged all that the newest LocRib says, or there is no session."""
-        while True:
-            await self._progress.until(lambda _: self._speaking is None or self._all_said())
-            connection = self._connection(self._speaking)
-            if connection is None:
-                return
-            await connection.drained(below=0)
-            if self._all_said() and not connection.unsent():
-                return
-            # The kernel tells nobody that the last octet was acknowledged, so this once we look again.
-            await asyncio.sleep(ACKNOWLEDGED)
+        await self._progress.until(
+            lambda _: self._speaking is None or self._acknowledged is self._rib.value
+        )
 
     # ---- the loop ----
 
@@ -233,6 +240,7 @@ class Session:
         try:
             async with self._closings, self._group:
                 self._group.create_task(self._follow(), name=f"follow {self._config.name}")
+                self._group.create_task(self._confirm(), name=f"confirm {self._config.name}")
                 try:
                     self._take(self._line, Start())
                     await self._work()
@@ -294,12 +302,12 @@ class Session:
 
     def _tick(self) -> None:
         for line in (self._line, *self._rivals()):
-            self._take(line, Tick())
+            self._take(line, Tick(), early=HAIR)
 
-    def _take(self, line: Line, event: Event) -> None:
+    def _take(self, line: Line, event: Event, early: Seconds = 0.0) -> None:
         """Let a machine have an event, and perform what it answers."""
         before = line.fsm.state
-        actions = line.fsm.handle(event, self._now())
+        actions = line.fsm.handle(event, self._now() + early)
         octets = b"".join(action.octets for action in actions if isinstance(action, Transmit))
         connection = self._connection(line)
         if octets and connection is not None:
@@ -412,6 +420,24 @@ class Session:
             self._inbox.put_nowait(Newer())
             await self._inbox.join()
 
+    async def _confirm(self) -> Never:
+        """Notice when the peer has acknowledged all that was said."""
+        while True:
+            await self._progress.until(
+                lambda _: self._told is not None and self._told is not self._acknowledged and not self._unsaid
+            )
+            connection, told = self._connection(self._speaking), self._told
+            assert connection is not None, "what was told was told over one"  # noqa: S101 - for the reader
+            await connection.drained(below=0)
+            patience = ACKNOWLEDGED
+            while told is self._told and connection.unsent():
+                # The kernel tells nobody that the last octet was acknowledged: so we look again.
+                await asyncio.sleep(patience)
+                patience = min(2 * patience, ACKNOWLEDGED_MAX)
+            if told is self._told:
+                self._acknowledged = told
+                self._progressed()
+
     def _converge(self) -> None:
         if self._adj_rib_out is None:
             return
@@ -451,11 +477,9 @@ class Session:
             self._take(self._speaking, Advertise(updates=[self._unsaid.popleft() for _ in range(count)]))
         self._progressed()
 
-    def _all_said(self) -> bool:
-        return self._told is self._rib.value and not self._unsaid
-
     def _progressed(self) -> None:
         self._progress.set(self._progress.value + 1)
+        self._progressed_too()
 
     # ---- coming and going ----
 
@@ -491,7 +515,7 @@ class Session:
                 case Cause.CLOSED if line is not self._speaking:
                     self._log.warning("session_failed", state=before, reason=down.text)
         if line is self._speaking:
-            self._speaking = self._adj_rib_out = self._told = None
+            self._speaking = self._adj_rib_out = self._told = self._acknowledged = None
             self._unsaid.clear()
             self._refreshing.clear()
             self._progressed()

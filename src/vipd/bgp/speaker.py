@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from vipd import children
@@ -10,7 +11,7 @@ from vipd.bgp import transport
 from vipd.bgp.fsm import History, Stop
 from vipd.bgp.iana import CeaseError
 from vipd.bgp.peer import PeerConfig, PeerStatus, Seconds, State
-from vipd.bgp.route import LocRib
+from vipd.bgp.route import LocRib, Route
 from vipd.bgp.session import Connection, Dialer, Session
 from vipd.bgp.wire import Prefix
 from vipd.latest import Latest
@@ -19,6 +20,16 @@ Peers = Mapping[str, PeerConfig]
 Endpoint = tuple[str, int]  # address, port
 Answer = Callable[[str, Connection], None]  # what becomes of a connection that the named peer opened
 Listen = Callable[[str, int, Latest[Peers], Answer], Coroutine[Any, Any, None]]  # for ever
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How far what is to be said has come."""
+
+    sessions_up: int  # Established
+    sessions_configured: int
+    acknowledged: Mapping[Prefix, Route]  # by every Established session that is told of it, octet for octet
+    carried: Collection[Prefix]  # told over some Established session, whichever route
 
 
 class Speaker:
@@ -34,6 +45,7 @@ class Speaker:
         dial: Dialer,
     ) -> None:
         self.changed: Latest[Mapping[str, State]] = Latest({})
+        self.progress = Latest(0)  # grows whenever `standing` may differ
         self._peers = peers
         self._rib = rib
         self._goodbye = goodbye
@@ -58,6 +70,22 @@ class Speaker:
         """What each Established peer has been told, by name."""
         return {name: session.told() for name, session in self._sessions.items()}
 
+    def standing(self) -> Standing:
+        """How far the newest LocRib has come."""
+        up = [session for name, session in self._sessions.items() if self._is_up(name)]
+        acknowledged = [(session, session.acknowledged()) for session in up]
+        found = {}
+        for prefix, route in self._rib.value.routes.items():
+            have = [known.get(prefix) is route for each, known in acknowledged if each.to_hear(prefix, route)]
+            if have and all(have):
+                found[prefix] = route
+        return Standing(
+            sessions_up=len(up),
+            sessions_configured=len(self._peers.value),
+            acknowledged=found,
+            carried=frozenset().union(*(session.told() for session in up)),
+        )
+
     async def flushed(self) -> None:
         """Return when every peer with a session has acknowledged all that the newest LocRib says."""
         for session in list(self._sessions.values()):
@@ -79,6 +107,7 @@ class Speaker:
             jitter=self._jitter,
             report=lambda status: self.changed.set({**self.changed.value, name: status.state}),
             farewell=lambda: self._farewell(name, config),
+            progressed=self._progressed,
             history=self._histories.setdefault(name, History()),
         )
         try:
@@ -88,6 +117,12 @@ class Speaker:
             if name not in self._peers.value:
                 del self._histories[name]
             self.changed.set({other: state for other, state in self.changed.value.items() if other != name})
+
+    def _is_up(self, name: str) -> bool:
+        return self.changed.value.get(name) is State.ESTABLISHED
+
+    def _progressed(self) -> None:
+        self.progress.set(self.progress.value + 1)
 
     def _farewell(self, name: str, config: PeerConfig) -> Stop:
         """What ends a session from our side, seen from what the configuration has become (RFC 4486)."""

@@ -79,8 +79,10 @@ class TcpConnection:
             await asyncio.shield(self._room)
 
     def unsent(self) -> int:
-        """Octets that the peer's kernel has not acknowledged."""
-        if self._failure is not None or self._sock.fileno() < 0:
+        """Octets that the peer's kernel has not acknowledged. What broke acknowledges nothing."""
+        if self._failure is not None:
+            return max(1, len(self._unwritten))
+        if self._sock.fileno() < 0:
             return 0
         (in_kernel,) = struct.unpack("i", ioctl(self._sock, termios.TIOCOUTQ, bytes(4)))
         return len(self._unwritten) + int(in_kernel)

@@ -153,3 +153,38 @@ def test_another_link_local_next_hop_stands_alone():
 def test_no_link_local_address_beside_an_ipv4_next_hop():
     policy = Policy(next_hop={Family.IPV4: IPv4Address("192.0.2.9")})
     assert heard(policy=policy, next_hops=LINK).link_local is None
+
+
+@pytest.mark.parametrize(("rank", "times"), [(0, 1), (1, 4), (2, 7)])
+def test_a_rank_is_told_by_prepends_that_survive_the_next_as(rank, times):
+    assert heard(Route(rank=rank)).as_path == path(*[65010] * times)
+    assert heard(Route(rank=rank, prepend=1), Policy(prepend_step=0)).as_path == path(65010, 65010)
+
+
+@pytest.mark.parametrize(
+    ("route", "policy", "told"),
+    [
+        (Route(rank=1), Policy(), None),
+        (Route(rank=2), Policy(med_step=50), 100),
+        (Route(rank=2, med=10), Policy(med_step=50), 110),
+        (Route(rank=0, med=10), Policy(med_step=50), 10),
+        (Route(rank=1, med=0xFFFF_FFFF), Policy(med_step=50), 0xFFFF_FFFF),
+    ],
+)
+def test_a_rank_may_be_told_by_a_greater_med(route, policy, told):
+    assert heard(route, policy).med == told
+
+
+@pytest.mark.parametrize(
+    ("route", "policy", "told"),
+    [(Route(rank=1), Policy(), 90), (Route(rank=3), Policy(local_preference_step=50), 0)],
+)
+def test_within_our_as_a_rank_is_told_by_a_lesser_local_preference(route, policy, told):
+    assert heard(route, policy, IBGP).local_preference == told
+
+
+def test_a_rank_may_be_told_by_communities_and_a_drain_by_its_own():
+    ranked = Policy(rank_communities={1: ((64500, 1),), 2: ((64500, 2),)})
+    assert heard(Route(rank=1, communities=((64500, 9),)), ranked).communities == ((64500, 1), (64500, 9))
+    assert heard(Route(rank=0), ranked).communities == ()
+    assert heard(Route(draining=True)).communities == ((65535, 0),)  # RFC 8326 section 3.2

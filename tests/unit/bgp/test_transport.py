@@ -126,7 +126,7 @@ async def test_writing_to_what_is_gone_is_told_to_the_reader():
         near.write(b"and once more")
         with pytest.raises(ConnectionError, match=r"^the peer reset the connection$"):
             await near.read()
-        assert near.unsent() == 0
+        assert near.unsent() == 1  # what broke acknowledges nothing
         await near.drained(below=0)
 
 
