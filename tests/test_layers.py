@@ -43,7 +43,6 @@ PURE = {
     "vipd.coord.layout",
     "vipd.coord.placement",
     "vipd.coord.trust",
-    "vipd.coord.ensemble",
 }
 WORLD = {
     "asyncio", "socket", "time", "random", "os", "logging", "threading", "subprocess",

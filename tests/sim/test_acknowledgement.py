@@ -1,13 +1,11 @@
 """When a pod may claim a route: once every ToR that is told of it has it, and not before."""
 
-import asyncio
 from dataclasses import replace
 
 from sim.link import Network
 from sim.loop import simulated
 from sim.test_session import OTHER, VIP, Pod, peer, rib
 from sim.tor import Tor
-
 from vipd.bgp.route import LocRib, Route
 from vipd.bgp.wire import Prefix
 
@@ -19,8 +17,7 @@ async def test_a_route_is_acknowledged_when_its_octets_are():
     network = Network(delay=1.0)
     async with Tor(network).up() as tor, Pod(network, peer()).up() as speaker:
         await tor.until_established()
-        while not speaker.standing().carried:
-            await asyncio.sleep(0.1)
+        await speaker.progress.until(lambda _: bool(speaker.standing().carried))
         assert not speaker.standing().acknowledged, "said, and still under way"
         await speaker.flushed()
         standing = speaker.standing()
