@@ -350,7 +350,8 @@ async def serving(server: Server, host: str = "127.0.0.1", port: int = 0, **opti
         def connection_made(self, transport):
             def reset():
                 linger = struct.pack("ii", 1, 0)
-                transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                if (sock := transport.get_extra_info("socket")) is not None:  # TLS lets go of it early
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
                 transport.abort()
 
             self.conversation = Conversation(

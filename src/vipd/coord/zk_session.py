@@ -316,7 +316,7 @@ class Session:
         except TimeoutError:
             self._failed(name, f"no address within {LOOK_UP:g} s")
         except OSError as error:
-            self._failed(name, words(error))
+            self._failed(name, words(error).removeprefix(f"{name}: "))
         else:
             self._failures.pop(name, None)
             self._addresses[name] = tuple(address for address in found if "%" not in address)

@@ -162,11 +162,10 @@ class Wire(asyncio.Protocol):
         self._octets += data
         try:
             for frame in self._frames():
-                greeting, self._greeting = self._greeting, None
-                if greeting is None:
+                if self._greeting is None:
                     self._take(frame)
-                elif not greeting.done():
-                    greeting.set_result(protocol.ConnectResponse.deserialize(frame))
+                else:
+                    self._meet(frame)
         except (struct.error, ValueError) as error:
             self.abort(f"the server does not speak as ZooKeeper does: {error}")
 
@@ -181,6 +180,12 @@ class Wire(asyncio.Protocol):
             frame = bytes(self._octets[_SIZE.size : end])
             del self._octets[:end]
             yield frame
+
+    def _meet(self, frame: bytes) -> None:
+        taken = protocol.ConnectResponse.deserialize(frame)
+        greeting, self._greeting = self._greeting, None
+        if greeting is not None and not greeting.done():
+            greeting.set_result(taken)
 
     def _take(self, frame: bytes) -> None:
         xid, zxid, error = _HEADER.unpack_from(frame)
