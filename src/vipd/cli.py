@@ -73,7 +73,7 @@ def run(arguments: Namespace) -> int:
 
 
 def check(arguments: Namespace) -> int:
-    from vipd.config import ConfigError, load, render
+    from vipd.config import ConfigError, load, render, timetable
 
     try:
         config = load(arguments.file or arguments.config, os.environ)
@@ -82,7 +82,7 @@ def check(arguments: Namespace) -> int:
         return os.EX_CONFIG
     for warning in config.warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    print(render(config), end="")
+    print(render(config), timetable(config), sep="", end="")
     return os.EX_OK
 
 
@@ -173,10 +173,12 @@ VERBS: Final[dict[str, Callable[[Namespace], int]]] = {
 
 
 def _everything(arguments: Namespace) -> Any:
-    from vipd.daemon import Unreachable, ask
+    from vipd.daemon import Forbidden, Unreachable, ask
 
     try:
         everything = ask(arguments.socket, "/status")
+    except Forbidden as forbidden:
+        raise Refused(os.EX_NOPERM, str(forbidden)) from forbidden
     except Unreachable as unreachable:
         raise Refused(os.EX_UNAVAILABLE, str(unreachable)) from unreachable
     if everything.get("schema") != SCHEMA:

@@ -21,6 +21,7 @@ from vipd.config.sections import (
     SpeakerConfig,
     TlsConfig,
 )
+from vipd.config.timetable import timetable
 
 __all__ = [
     "ApiConfig",
@@ -39,4 +40,5 @@ __all__ = [
     "TlsConfig",
     "load",
     "render",
+    "timetable",
 ]
