@@ -357,10 +357,10 @@ class Fsm:
                 )
             case Opened():  # 16, 17: a second connection is another Fsm's
                 return []
-            case Closed(reason=reason):  # 18
+            case Closed():  # 18
                 # Damped, unlike the RFC's: a ToR that does not know us accepts and closes, again and again.
                 self._listen(max(self._config.connect_retry, self._back_off()), now)
-                return [HangUp(), self._note(Down(cause=Cause.CLOSED, text=reason), now)]
+                return [HangUp(), self._note(Down(cause=Cause.CLOSED, text=_REFUSED), now)]
             case Unread(kind=MessageType.OPEN, body=body):  # 19, 22
                 return [self._confirm(Open.decode(body), now)]
             case Notification():  # 24, 25
@@ -584,6 +584,10 @@ class Fsm:
         return NotificationError(
             ErrorCode.HOLD_TIMER_EXPIRED, 0, text=f"nothing heard for {self._agreed.hold_time} s"
         )
+
+
+# Closed or reset, it is the same to us; and this is what operators find behind it.
+_REFUSED = "the peer hung up before its OPEN: it may not expect us, or have a session with our address already"
 
 
 def _unexpected(message: Message, subcode: FsmError) -> NotificationError:

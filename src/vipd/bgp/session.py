@@ -51,6 +51,7 @@ UPDATES_AT_ONCE = 128  # encoded and written in one turn of the loop: half a MiB
 LEAVING: Seconds = 1.5  # for connections to close, each of which is bounded already
 ACKNOWLEDGED: Seconds = 0.002  # between two looks at what the peer has; doubles up to:
 ACKNOWLEDGED_MAX: Seconds = 0.064
+SAID = 16  # failures that are remembered as said: a peer may give any text it likes
 HAIR: Seconds = 1e-6  # by which a loop may wake before its time; an early Tick does nothing
 TURNS_TO_READ = 3  # of the loop: the selector, the read, its event
 
@@ -191,7 +192,7 @@ class Session:
         self._refreshing: set[Family] = set()
         self._up_since: Seconds = 0.0
         self._progress = Latest(0)  # goes up whenever one of these changes
-        self._logged = ""  # the failure that was last said aloud
+        self._logged: set[str] = set()  # failures said aloud since the last session
 
     # ---- what others ask ----
 
@@ -489,7 +490,7 @@ class Session:
         self._speaking = line
         self._up_since = self._now()
         self._adj_rib_out = AdjRibOut(self._config, negotiated, next_hop_self(connection.local_address))
-        self._logged = ""
+        self._logged.clear()
         self._log.info(
             "session_established",
             address=connection.remote_address,
@@ -505,8 +506,10 @@ class Session:
         if line is not self._line:
             self._log.debug("second_connection_closed", state=before, **said)
             return
-        if down.text != self._logged:  # the same again, every few seconds, is no news
-            self._logged = down.text
+        if down.text not in self._logged:  # the same again, every few seconds, is no news
+            if len(self._logged) == SAID:
+                self._logged.clear()
+            self._logged.add(down.text)
             match down.cause:
                 case Cause.SENT:
                     self._log.info("notification_sent", **said)
