@@ -47,9 +47,9 @@ def timetable(config: Config) -> str:
 
 def _lines(config: Config, coordination: CoordinationConfig) -> Iterator[str]:
     asked, stock = _granted(coordination.ensemble.session_timeout)
-    yield "Timers, in seconds. T is the session timeout, on which ZooKeeper's servers have the last word. Where"
-    yield 'a figure hangs on T, it is told twice: "as asked / by stock servers", which with their tickTime of'
-    yield f"{TICK * 1000:g} grant {stock.timeout:g} where {asked.timeout:g} is asked for."
+    yield "Timers, in seconds. T is the session timeout, on which ZooKeeper's servers have the last word."
+    yield 'Where a figure hangs on T, it is told twice: "as asked / by stock servers", which with their'
+    yield f"tickTime of {TICK * 1000:g} grant {stock.timeout:g} where {asked.timeout:g} is asked for."
     yield ""
     yield from _table(("timer", "value", "default", "why"), list(_timers(config, asked, stock)))
     for service in config.services:
@@ -136,7 +136,7 @@ def _waits(config: Config, service: ServiceConfig) -> Iterator[Row]:
         f"claim-timeout, {late:g}, for each that is",
     )
     settle = policy.times.settle
-    yield "its pod drains, or takes it back", "0", f"it goes when claimed elsewhere, and settled for {settle:g}"
+    yield "its pod drains, or takes it back", "0", f"first claimed elsewhere, and settled for {settle:g}"
     kept = {
         CoordinationLoss.HOLD: ("0", "coordination-loss: what a pod has, it keeps"),
         CoordinationLoss.OWN: ("the outage", "coordination-loss: but for what is pinned, which is kept"),
@@ -173,7 +173,8 @@ def _leaving(config: Config) -> Iterator[str]:
     timeout, linger = config.drain.timeout, config.drain.linger
     needed = timeout + linger
     yield f"A pod that is told to leave needs {needed:g} s: drain timeout {timeout:g} and linger {linger:g}."
-    yield f"Its grace period (terminationGracePeriodSeconds, TimeoutStopSec) has to be longer: {needed + 10:g}."
+    longer = f"{needed + 10:g}"
+    yield f"Its grace period (terminationGracePeriodSeconds, TimeoutStopSec) has to be longer: {longer}."
 
 
 def _cold(config: Config, coordination: CoordinationConfig, service: ServiceConfig) -> str:
