@@ -587,7 +587,7 @@ class Fsm:
 
 
 # Closed or reset, it is the same to us; and this is what operators find behind it.
-_REFUSED = "the peer hung up before its OPEN: it may not expect us, or have a session with our address already"
+_REFUSED = "the peer hung up before its OPEN: it may not expect us, or have a session with us already"
 
 
 def _unexpected(message: Message, subcode: FsmError) -> NotificationError:
