@@ -3,8 +3,10 @@
     vipd
     ├─ api              one task a listener, one a request
     ├─ loopback         holds the VIPs on lo, or watches them; reports `held`
-    ├─ speaker          children: one session per neighbour; the listeners
-    ├─ steering         on any new fact: decide, publish
+    ├─ siblings         where pods coordinate: reports `views`, carries out `wishes`
+    │   └─ zookeeper    one session; one seat a service
+    ├─ speaker          children: one session per neighbour; the listeners; reports `standing`
+    ├─ steering         on any new fact, or when time may change a decision: decide, publish
     ├─ probes           children: one per check; reports `checks`
     ├─ hooks            a command when a service's health changes
     └─ lag, watchdog, reaper
@@ -25,18 +27,20 @@ from typing import Any
 
 import structlog
 
-from vipd import __version__, api, hooks, log, loopback, probes, subprocesses
+from vipd import __version__, api, departure, hooks, log, loopback, probes, subprocesses
 from vipd.bgp import speaker
 from vipd.bgp.peer import State
-from vipd.config import Config, ConfigError, load
-from vipd.coord.member import Phase, Vip
+from vipd.config import Config, ConfigError, CoordinationConfig, load
+from vipd.coord.member import Phase, View, Vip
+from vipd.facts import Facts
 from vipd.health import Check, CheckStatus, Hook
 from vipd.lag import Lag
 from vipd.latest import Latest
 from vipd.loopback import Addresses
 from vipd.notify import Notify
+from vipd.siblings import Siblings
 from vipd.status import Observed, Reading
-from vipd.steer import Facts, Steering
+from vipd.steer import Steering
 
 events = structlog.get_logger()
 
@@ -65,8 +69,8 @@ class Pod:
 
     def __init__(self, config: Config) -> None:
         self._facts = Latest(Facts(config=config))
-        self._steering = Steering(self._facts)
-        self._lag = Lag()
+        self._lag = Lag(tolerable=self._tolerable_lag)
+        self._steering = Steering(self._facts, self._lag.stalled_at)
         self._notify = Notify.of(os.environ)
         self._reading = Reading(ok=True, at=time.time())
         self._loaded = self._reading.at
@@ -81,6 +85,14 @@ class Pod:
         self._checks = Latest(_checks(config))
         self._hooks = Latest(_hooks(config))
         self._addresses = Latest(_addresses(config))
+        self._where = Latest(_where(config))
+        self._siblings = Siblings(
+            self._where,
+            self._steering.wishes,
+            self._see,
+            after=self._sessions_had_their_start,
+            jitter=random.random,
+        )
 
     async def live(self) -> None:
         loop = asyncio.get_running_loop()
@@ -105,6 +117,7 @@ class Pod:
             api.serve(self._api, self._observe, after=self._sessions_had_their_start),
             running(self._lag.watch(), self._notify.watch(), subprocesses.reap_orphans()),
             running(loopback.hold(self._addresses, self._hold)),
+            running(self._siblings.meet()),
             speaker.speak(
                 self._peers,
                 self._steering.rib,
@@ -112,7 +125,7 @@ class Pod:
                 goodbye=lambda: GOODBYE,
                 jitter=random.random,
             ) as self._speaker,
-            running(self._steering.follow()),
+            running(self._steering.follow(), self._listen_to_neighbors()),
             running(
                 probes.watch(self._checks, self._check, splay=random.random),
                 hooks.follow(self._hooks, self._steering.states),
@@ -120,7 +133,7 @@ class Pod:
         ):
             self._notify.ready(f"announcing for {len(config.services)} services")
             await self._told_to_leave.wait()
-            await self._empty_the_wire()
+            await self._depart()
         events.info("pod_left")
 
     # --- what the parts report: each writes its own fact ---
@@ -135,6 +148,22 @@ class Pod:
         else:
             checks[key] = status
         self._facts.set(replace(self._facts.value, checks=checks))
+
+    def _see(self, service: str, view: View | None) -> None:
+        views = {name: known for name, known in self._facts.value.views.items() if name != service}
+        if view is not None:
+            views[service] = view
+        self._facts.set(replace(self._facts.value, views=views))
+
+    async def _listen_to_neighbors(self) -> None:
+        assert self._speaker is not None  # noqa: S101 - it is entered before
+        async for _ in self._speaker.progress:
+            self._hear()
+
+    def _hear(self) -> None:
+        assert self._speaker is not None  # noqa: S101 - it is entered before
+        if self._facts.value.config.coordination is not None:
+            self._facts.set(replace(self._facts.value, standing=self._speaker.standing()))
 
     # --- signals ---
 
@@ -172,7 +201,9 @@ class Pod:
         self._api.set(config.api)
         self._checks.set(_checks(config))
         self._hooks.set(_hooks(config))
+        self._where.set(_where(config))
         self._facts.set(replace(self._facts.value, config=config))
+        self._hear()
         self._house(config)
         events.info("config_reloaded", neighbors=list(config.neighbors))
 
@@ -188,20 +219,32 @@ class Pod:
 
     # --- the last things, and the first ---
 
-    async def _empty_the_wire(self) -> None:
-        """Withdraw everything, wait until the ToRs have it, linger for connections under way."""
-        assert self._speaker is not None  # noqa: S101 - it is entered before anybody can leave
+    async def _depart(self) -> None:
+        """Hand over what can be, withdraw the rest, and wait until nobody needs this pod any more."""
+        told_at = asyncio.get_running_loop().time()
         stood = bool(self._steering.rib.value.routes)
-        linger = self._facts.value.config.drain.linger if stood else 0.0
-        self._facts.set(replace(self._facts.value, phase=Phase.LEFT))
         with suppress(TimeoutError):  # a second signal, which skips the waiting
             async with asyncio.timeout(None) as self._patience:
-                await self._steering.rib.until(lambda rib: not rib.routes)
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(EMPTYING):
-                        await self._speaker.flushed()
-                events.info("pod_withdrawn", linger=linger)
-                await asyncio.sleep(linger)
+                if self._facts.value.config.coordination is not None:
+                    self._enter(Phase.LEAVING)
+                    await departure.handed_over(self._steering.announcements, self._facts.value.config.drain)
+                self._enter(Phase.LEFT)
+                await self._empty_the_wire()
+                drain = self._facts.value.config.drain
+                events.info("pod_withdrawn", linger=drain.linger if stood else 0.0)
+                await departure.unused(drain, told_at, stood=stood)
+        self._enter(Phase.LEFT)
+
+    def _enter(self, phase: Phase) -> None:
+        self._facts.set(replace(self._facts.value, phase=phase))
+
+    async def _empty_the_wire(self) -> None:
+        """Return when everything is withdrawn and the ToRs have it, or have had their time."""
+        assert self._speaker is not None  # noqa: S101 - it is entered before anybody can leave
+        await self._steering.rib.until(lambda rib: not rib.routes)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(EMPTYING):
+                await self._speaker.flushed()
 
     async def _sessions_had_their_start(self) -> None:
         """Return when every session is Established and has been told, or has had its time."""
@@ -213,6 +256,10 @@ class Pod:
                 )
                 await self._speaker.flushed()
 
+    def _tolerable_lag(self) -> Seconds:
+        """What is a stall (rule 14 of coordination): a third of the shortest hold time."""
+        return min((peer.hold_time / 3 for peer in self._peers.value.values() if peer.hold_time), default=3.0)
+
     # --- what is seen from outside ---
 
     def _observe(self) -> Observed:
@@ -220,7 +267,9 @@ class Pod:
         assert self._speaker is not None  # noqa: S101 - nobody is answered before
         return Observed(
             version=__version__,
-            pod=socket.gethostname(),
+            pod=socket.gethostname()
+            if facts.config.coordination is None
+            else facts.config.coordination.pod_id,
             pid=os.getpid(),
             config=facts.config,
             loaded=self._loaded,
@@ -259,6 +308,10 @@ def _checks(config: Config) -> Mapping[str, Check]:
 
 def _hooks(config: Config) -> Mapping[str, Hook]:
     return {service.service.name: service.hook for service in config.services if service.hook is not None}
+
+
+def _where(config: Config) -> Mapping[str, CoordinationConfig]:
+    return {} if config.coordination is None else {"zookeeper": config.coordination}
 
 
 def _addresses(config: Config) -> Addresses:

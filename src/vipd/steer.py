@@ -1,115 +1,188 @@
-"""From facts to routes: whatever becomes known is decided upon, and the decision becomes the Loc-RIB."""
+"""From facts to routes: whatever becomes known is decided upon, and the decision becomes the Loc-RIB.
+
+Where pods coordinate, a decision rests on the view of the siblings and on memory, too, and time alone may
+change it; what the siblings are to know of it goes out as wishes.
+"""
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Never
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
+from math import inf
+from operator import is_not
+from typing import Final, Never
 
 import structlog
 
 from vipd.bgp.route import LocRib, Route
+from vipd.bgp.speaker import Standing
 from vipd.bgp.wire import Prefix
 from vipd.config import Config, ServiceConfig
-from vipd.coord.decision import decide_alone
-from vipd.coord.member import Announcements, Me, Phase, Service, Vip
-from vipd.health import CheckStatus
+from vipd.coord.case import Memory
+from vipd.coord.decision import decide, decide_alone
+from vipd.coord.member import Announcements, Me, Rank, Seconds, Service, View, Vip
+from vipd.coord.membership import Wish
+from vipd.facts import UNHEARD, Facts, Said, me, said
 from vipd.hooks import State
 from vipd.latest import Latest
 
 log = structlog.get_logger()
 
+PATIENCE: Final[Seconds] = 0.001  # at least, before time alone is asked again: a timer may ring a hair early
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """What this pod knows at this moment. Each field has one writer."""
+class Course:
+    """The decision on one service that stands, and what it was taken on."""
 
-    config: Config
-    phase: Phase = Phase.RUNNING
-    checks: Mapping[str, CheckStatus] = field(default_factory=dict)  # by the keys of ServiceConfig.checks
-    held: frozenset[Vip] = frozenset()  # VIPs whose address is on this machine
+    config: ServiceConfig
+    me: Me
+    view: View | None = None
+    announcements: Announcements = field(default_factory=Announcements)
+    memory: Memory = field(default_factory=Memory)
+    wish: Wish | None = None  # None: there are no siblings to tell
+
+    def stands(self, config: ServiceConfig, known: Me, view: View | None, now: Seconds) -> bool:
+        """Whether these facts can change nothing about it."""
+        due = self.announcements.recheck_at
+        return (
+            (due is None or now < due)
+            and self.config == config
+            and self.me == known
+            and _shows_the_same(self.view, view, known, now)
+        )
 
 
 class Steering:
-    """Follows the facts; publishes a decision whenever it differs from the one that stands."""
+    """Follows the facts and the clock; publishes a decision whenever it differs from the one that stands.
 
-    def __init__(self, facts: Latest[Facts]) -> None:
+    Args:
+        facts: what is known.
+        stalled_at: when the loop was last found late; asked with every decision.
+    """
+
+    def __init__(self, facts: Latest[Facts], stalled_at: Callable[[], Seconds | None] = lambda: None) -> None:
         self._facts = facts
-        self._asked: dict[str, tuple[ServiceConfig, Me]] = {}  # what each standing decision was taken on
+        self._stalled_at = stalled_at
+        self._courses: Mapping[str, Course] = {}
+        self._said: dict[str, tuple[ServiceConfig, Standing, Mapping[Prefix, Route], Said]] = {}
         self.prefixes: dict[Vip, Prefix] = {}  # of every configured VIP
         self.announcements: Latest[Mapping[str, Announcements]] = Latest({})
         self.rib = Latest(LocRib())
         self.states: Latest[Mapping[str, State]] = Latest({})  # health by service, for the hooks
+        self.wishes: Latest[Mapping[str, Wish]] = Latest({})  # by service, for the siblings
 
     async def follow(self) -> Never:
-        async for facts in self._facts:
-            self._decide(facts, asyncio.get_running_loop().time())
-        raise AssertionError("a Latest never ends")  # the loop above leaves only by an exception
+        loop = asyncio.get_running_loop()
+        while True:
+            facts = self._facts.value
+            self._decide(facts, loop.time())
+            due = min((each.recheck_at or inf for each in self.announcements.value.values()), default=inf)
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(None if due == inf else max(due, loop.time() + PATIENCE)):
+                    await self._facts.until(partial(is_not, facts))
 
-    def _decide(self, facts: Facts, now: float) -> None:
-        before = self.announcements.value
-        after: dict[str, Announcements] = {}
-        asked: dict[str, tuple[ServiceConfig, Me]] = {}
-        for config in facts.config.services:
-            name = config.service.name
-            asked[name] = question = config, me(config, facts)
-            standing = before.get(name, Announcements())
-            if self._asked.get(name) == question:
-                after[name] = standing
-            else:
-                after[name] = decide_alone(config.service, question[1], standing, now)
-        moved = {name for name in after.keys() | before.keys() if after.get(name) is not before.get(name)}
-        self._asked = asked
-        self.states.set({name: _state(config.service, known) for name, (config, known) in asked.items()})
+    def _decide(self, facts: Facts, now: Seconds) -> None:
+        before = self._courses
+        courses = {each.service.name: self._course(each, facts, now) for each in facts.config.services}
+        self._courses = courses
+        self.states.set({name: _state(course.config.service, course.me) for name, course in courses.items()})
+        known = courses.keys() | before.keys()
+        moved = {name for name in known if _moved(before.get(name), courses.get(name))}
         if moved:
-            _tell(before, after, moved)
-            self.announcements.set(after)
-        routes = self._routes(facts.config, after) if moved else self.rib.value.routes
+            _tell(before, courses, moved)
+        self.announcements.set({name: course.announcements for name, course in courses.items()})
+        routes = self._routes(facts.config) if moved else self.rib.value.routes
         self.rib.set(LocRib(routes=routes, policies=facts.config.policies))
+        self.wishes.set({name: course.wish for name, course in courses.items() if course.wish is not None})
 
-    def _routes(self, config: Config, decided: Mapping[str, Announcements]) -> Mapping[Prefix, Route]:
+    def _course(self, config: ServiceConfig, facts: Facts, now: Seconds) -> Course:
+        """The standing decision, if it can stand, or a new one."""
+        name = config.service.name
+        course = self._courses.get(name)
+        coordinated = facts.config.coordination is not None
+        heard = self._heard(config, facts) if coordinated else UNHEARD
+        known = me(config, facts, heard, self._stalled_at() if coordinated else None)
+        view = facts.views.get(name)
+        if course is not None and course.stands(config, known, view, now):
+            return course
+        if course is None:
+            course = Course(config=config, me=known)
+        if not coordinated:
+            announcements = decide_alone(config.service, known, course.announcements, now)
+            return Course(config=config, me=known, announcements=announcements)
+        decision = decide(config.service, known, view, course.memory, now)
+        return Course(
+            config=config,
+            me=known,
+            view=view,
+            announcements=decision.announcements,
+            memory=decision.memory,
+            wish=Wish(
+                view=view, record=decision.record, releases=decision.releases, newer_than=known.stalled_at
+            ),
+        )
+
+    def _heard(self, config: ServiceConfig, facts: Facts) -> Said:
+        """What the neighbours have of a service: as before, where neither they nor the routes have moved."""
+        name, standing, routes = config.service.name, facts.standing, self.rib.value.routes
+        known = self._said.get(name)
+        if known is not None and known[0] is config and known[1] is standing and known[2] is routes:
+            return known[3]
+        heard = said(config, standing, routes, self.prefixes)
+        self._said[name] = config, standing, routes, heard
+        return heard
+
+    def _routes(self, config: Config) -> Mapping[Prefix, Route]:
         known, self.prefixes = self.prefixes, {}
         routes = {}
         for service in config.services:
-            verdicts = decided[service.service.name].verdicts
+            decided = self._courses[service.service.name].announcements
             for vip, route in service.routes.items():
                 prefix = self.prefixes[vip] = known.get(vip) or Prefix.host(vip)
-                if verdicts[vip].rank is not None:
-                    routes[prefix] = route
+                rank = decided.verdicts[vip].rank
+                if rank is not None:
+                    routes[prefix] = _ranked(route, rank, draining=decided.draining)
         return routes
 
 
-def me(service: ServiceConfig, facts: Facts) -> Me:
-    """Read off the facts what one service's decision rests on."""
-    failing: str | None = None
-    failing_vips: dict[Vip, str] = {}
-    for key, check in service.checks.items():
-        status = facts.checks.get(key)
-        if status is not None and status.passing:
-            continue
-        reason = f"check {check.name}: " + (
-            status.last.message if status is not None and status.last is not None else "has not run yet"
-        )
-        if check.vip is None:
-            failing = failing or reason
-        else:
-            failing_vips.setdefault(Vip(check.vip), reason)
-    return Me(
-        phase=facts.phase,
-        failing=failing,
-        failing_vips=failing_vips,
-        held=facts.held if service.require_address else None,
-    )
+@lru_cache(maxsize=4096)
+def _ranked(route: Route, rank: Rank, *, draining: bool) -> Route:
+    """A route as it was configured, but for how much we want its traffic now; equal ones are one object."""
+    return replace(route, rank=rank, draining=draining) if rank or draining else route
+
+
+def _shows_the_same(before: View | None, view: View | None, known: Me, now: Seconds) -> bool:
+    """Whether two views differ in nothing but how fresh they are, while that makes no difference."""
+    if before is None or view is None:
+        return before is view
+    trusted = now < before.trusted_until <= view.trusted_until
+    asked = known.stalled_at
+    confirmed = asked is None or (before.read_at > asked) == (view.read_at > asked)
+    same = replace(view, trusted_until=before.trusted_until, read_at=before.read_at) == before
+    return same and (view.trusted_until == before.trusted_until or trusted) and confirmed
+
+
+def _moved(before: Course | None, after: Course | None) -> bool:
+    """Whether what is announced may be another, or be said otherwise."""
+    if before is None or after is None:
+        return before is not after
+    if before.config is not after.config and before.config != after.config:
+        return True
+    old, new = before.announcements, after.announcements
+    return old is not new and (old.verdicts != new.verdicts or old.draining is not new.draining)
 
 
 def _state(service: Service, known: Me) -> State:
     return State(up=known.failing is None, reason=known.failing or "its checks pass", vips=service.vips)
 
 
-def _tell(before: Mapping[str, Announcements], after: Mapping[str, Announcements], moved: set[str]) -> None:
+def _tell(before: Mapping[str, Course], after: Mapping[str, Course], moved: set[str]) -> None:
     """Log each verdict that changed: one event for all the VIPs of a service that share the change."""
     for name in sorted(moved):
-        old = before.get(name, Announcements()).verdicts
-        new = after.get(name, Announcements()).verdicts
+        old = before[name].announcements.verdicts if name in before else {}
+        new = after[name].announcements.verdicts if name in after else {}
         changes: dict[tuple[str | None, str | None, str], list[Vip]] = {}
         for vip in old.keys() | new.keys():
             was, now = old.get(vip), new.get(vip)

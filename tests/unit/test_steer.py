@@ -7,9 +7,10 @@ from vipd.bgp.route import LocRib, Policy, Route
 from vipd.bgp.wire import Prefix
 from vipd.config import Config, ServiceConfig, SpeakerConfig
 from vipd.coord.member import Me, Phase, Service, Vip, Word
+from vipd.facts import Facts, me
 from vipd.health import Check, CheckStatus, Health, Result, TcpProbe
 from vipd.latest import Latest
-from vipd.steer import Facts, Steering, me
+from vipd.steer import Steering
 
 ONE, TWO = Vip("192.0.2.1"), Vip("2001:db8::1")
 PLAIN, COSTLY = Route(), Route(med=100)
