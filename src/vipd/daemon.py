@@ -13,8 +13,12 @@ class Unreachable(Exception):  # noqa: N818 - that it cannot be reached is the w
     """There is no answer from a daemon. The text says why, and what may be done about it."""
 
 
+class Forbidden(Unreachable):
+    """The daemon may be there, and we may not ask it."""
+
+
 def ask(path: str, page: str) -> Any:
-    """Return the JSON of a page such as "/status". Raises Unreachable."""
+    """Return the JSON of a page such as "/status". Raises Unreachable, and Forbidden of that kind."""
     request = f"GET {page} HTTP/1.0\r\nHost: vipd\r\n\r\n"
     try:
         with socket.socket(socket.AF_UNIX) as connection:
@@ -24,6 +28,8 @@ def ask(path: str, page: str) -> Any:
             with connection.makefile("rb") as answer:
                 head, _, body = answer.read().partition(b"\r\n\r\n")
         value = json.loads(body)
+    except PermissionError as error:
+        raise Forbidden(f"you may not use {path}: it is for its owner and its group") from error
     except OSError as error:
         raise Unreachable(_explain(path, error)) from error
     except ValueError as error:
@@ -39,8 +45,6 @@ def _explain(path: str, error: OSError) -> str:
             cause = f"there is no socket {path}"
         case ConnectionRefusedError():
             cause = f"nobody answers at {path}"
-        case PermissionError():
-            return f"you may not use {path}: it is for its owner and its group"
         case TimeoutError():
             return f"no answer at {path} within {PATIENCE:g} s"
         case _:
