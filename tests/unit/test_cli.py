@@ -154,6 +154,22 @@ async def test_without_a_daemon(path):
     assert (ran.status, ran.out, ran.err) == (1, "", sentence)
 
 
+async def test_a_daemon_that_is_not_for_us():
+    ran = await command(
+        *python(
+            """
+import sys
+from vipd import cli, daemon
+def forbidden(path, page):
+    raise daemon.Forbidden("not for you")
+daemon.ask = forbidden
+sys.exit(cli.main(["status"]))
+"""
+        )
+    )
+    assert (ran.status, ran.out, ran.err) == (77, "", "vipd: not for you\n")
+
+
 async def test_a_daemon_of_another_version(path):
     body = json.dumps({"schema": 2}).encode()
     async with answering(path, b"HTTP/1.0 200 OK\r\n\r\n" + body):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from vipd import daemon
-from vipd.daemon import Unreachable, ask
+from vipd.daemon import Forbidden, Unreachable, ask
 
 
 @contextmanager
@@ -95,7 +95,7 @@ def test_what_is_forbidden(path):
         if os.geteuid() == 0:  # whom nothing is forbidden: ask as nobody
             os.seteuid(65534)
         try:
-            with pytest.raises(Unreachable, match=f"you may not use {path}"):
+            with pytest.raises(Forbidden, match=f"you may not use {path}"):
                 ask(path, "/status")
         finally:
             os.seteuid(os.getuid())
