@@ -118,6 +118,13 @@ def test_why_without_checks_and_neighbours():
     assert text.endswith("  Neighbours:\n    none is configured")
 
 
+def test_why_of_a_switch():
+    """Rise, fall and interval are not for it."""
+    vip = explain(snapshot(observed()), V4)
+    text = why({**vip, "checks": [{**vip["checks"][0], "type": "file"}]})
+    assert "      190 good, 0 bad, 0 timed out; one look decides\n" in text
+
+
 def test_why_a_neighbour_is_not_told():
     untold = {V4: replace(CONFIG.services[0].routes[V4], neighbors=frozenset({"10.0.0.3"}))}
     elsewhere = replace(
