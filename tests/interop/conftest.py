@@ -11,6 +11,7 @@ from interop.bird import Bird
 from interop.frr import DAEMONS, Frr
 from interop.netns import Lab, clear_leftovers
 from interop.wiring import Rack
+from interop.zookeeper import Ensemble
 
 PROGRAMS = (
     *("bird", "birdc", "vtysh", "gobgpd", "gobgp"),
@@ -48,3 +49,21 @@ def rack(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Rack]:
     rack = Rack(lab, request.param)
     yield rack
     assert "Traceback" not in rack.pod.log()
+
+
+@pytest.fixture(scope="session")
+def zookeeper_servers(machine: None) -> Iterator[Ensemble]:
+    ensemble = Ensemble()
+    try:
+        yield ensemble
+    finally:
+        ensemble.close()
+
+
+@pytest.fixture
+def ensemble(zookeeper_servers: Ensemble) -> Iterator[Ensemble]:
+    """Three ZooKeeper servers, whole again after each test; what was written stays."""
+    try:
+        yield zookeeper_servers
+    finally:
+        zookeeper_servers.mend()

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import tempfile
@@ -13,7 +14,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import trustme
+from cryptography.hazmat.primitives import serialization
+
 from interop.netns import wait_for
+from vipd.coord.directory import Link
+from vipd.coord.ensemble import Ensemble as Described
+from vipd.coord.ensemble import Server as Address
+from vipd.coord.zk_session import Resolve
+from vipd.coord.zookeeper import ZooKeeper, connect
 
 JARS = [
     Path("/usr/share/java", f"{name}.jar")
@@ -27,10 +36,13 @@ JAVA = (
     *("-Djava.net.preferIPv4Stack=true", "-Dorg.slf4j.simpleLogger.showDateTime=true"),
     *("-Dzookeeper.forceSync=no", "-Dzookeeper.jmx.log4j.disable=true"),
 )
-NETTY = ("-Dzookeeper.serverCnxnFactory=org.apache.zookeeper.server.NettyServerCnxnFactory",)
+NETTY = (
+    "-Dzookeeper.serverCnxnFactory=org.apache.zookeeper.server.NettyServerCnxnFactory",
+    "-Dzookeeper.ssl.clientAuth=want",
+)
 CONFIG = """
 tickTime=200
-initLimit=50
+initLimit=25
 syncLimit=25
 minSessionTimeout=1000
 maxSessionTimeout=10000
@@ -43,6 +55,7 @@ standaloneEnabled=false
 maxClientCnxns=0
 """
 TLS_PORT = 2281
+T = 2.0  # of most sessions, seconds
 
 
 class Server:
@@ -53,22 +66,30 @@ class Server:
         self.directory = directory / f"zookeeper{number}"
         self.number = number
         self.popen: subprocess.Popen | None = None
+        self._options: tuple[str, ...] = ()
         self.wipe()
 
-    def configure(self, members: str, tls: tuple[Path, Path] | None = None) -> None:
-        """`tls`: its key with its certificates, and the authorities that it trusts, as PEM."""
+    def configure(self, members: str) -> None:
         config = CONFIG.format(data=self.directory / "data", address=self.address) + members
-        self._options: tuple[str, ...] = ()
-        if tls is not None:
-            config += f"secureClientPort={TLS_PORT}\nsecureClientPortAddress={self.address}\n"
-            stores = {"keyStore": tls[0], "trustStore": tls[1]}
-            self._options = (
-                *NETTY,
-                "-Dzookeeper.ssl.clientAuth=want",
-                *(f"-Dzookeeper.ssl.{store}.location={path}" for store, path in stores.items()),
-                *(f"-Dzookeeper.ssl.{store}.type=PEM" for store in stores),
-            )
         (self.directory / "zoo.cfg").write_text(config)
+
+    def speak_tls(self, authority: trustme.CA) -> None:
+        """Open a second port, with a certificate from an authority."""
+        with (self.directory / "zoo.cfg").open("a") as config:
+            config.write(f"secureClientPort={TLS_PORT}\nsecureClientPortAddress={self.address}\n")
+        issued = authority.issue_cert(self.address)
+        key = serialization.load_pem_private_key(issued.private_key_pem.bytes(), password=None).private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        stores = {
+            "keyStore": key + b"".join(pem.bytes() for pem in issued.cert_chain_pems),
+            "trustStore": authority.cert_pem.bytes(),
+        }
+        for store, octets in stores.items():
+            path = self.directory / f"{store}.pem"
+            path.write_bytes(octets)
+            self._options += (f"-Dzookeeper.ssl.{store}.location={path}", f"-Dzookeeper.ssl.{store}.type=PEM")
+        self._options += NETTY
 
     def start(self) -> None:
         jars = ":".join(map(str, JARS))
@@ -109,11 +130,12 @@ class Server:
 
 
 class Ensemble:
-    def __init__(self, tls: tuple[bytes, bytes] | None = None) -> None:
-        """`tls`: of the last server, see `Server.configure`."""
+    """The last server speaks TLS, too."""
+
+    def __init__(self) -> None:
         missing = [str(jar) for jar in JARS if not jar.exists()]
         assert not missing, f"not installed: {', '.join(missing)}; `make setup` installs them"
-        self.directory = Path(tempfile.mkdtemp(prefix="vipd-interop-zookeeper-", dir="/tmp"))
+        self.directory = Path(tempfile.mkdtemp(prefix=f"vipd{os.getpid()}-", dir="/tmp"))
         low = os.getpid() & 0xFFFF
         self.servers = [
             Server(self.directory, number, f"127.{number}.{low >> 8}.{low & 0xFF}") for number in (1, 2, 3)
@@ -121,14 +143,14 @@ class Ensemble:
         members = "".join(f"server.{server.number}={server.address}:2888:3888\n" for server in self.servers)
         for server in self.servers:
             server.configure(members)
-        if tls is not None:
-            paths = (self.directory / "server.pem", self.directory / "authority.pem")
-            for path, octets in zip(paths, tls, strict=True):
-                path.write_bytes(octets)
-            self.servers[-1].configure(members, paths)
+        self.authority = trustme.CA()
+        self.servers[-1].speak_tls(self.authority)
         for server in self.servers:
             server.start()
         self.mend()
+
+    def places(self) -> list[tuple[str, int]]:
+        return [(server.address, 2181) for server in self.servers]
 
     def at(self, address: str) -> Server:
         """The server at an address, or at an address with a port."""
@@ -230,3 +252,34 @@ async def gates(ensemble: Ensemble, host: str = "127.0.0.1") -> AsyncIterator[li
             stack.callback(listener.close)
             found.append(gate)
         yield found
+
+
+async def _no_names(name: str) -> tuple[str, ...]:
+    raise OSError(f"{name} is no address")
+
+
+@asynccontextmanager
+async def joined(
+    places: list[tuple[str, int]],
+    *,
+    wait: bool = True,
+    session_timeout: float = T,
+    resolve: Resolve = _no_names,
+    tls: ssl.SSLContext | None = None,
+    **changes: object,
+) -> AsyncIterator[ZooKeeper]:
+    """A session with the servers at some places; without chance, the first that answers."""
+    described = Described(
+        servers=tuple(Address(host=host, port=port) for host, port in places),
+        session_timeout=session_timeout,
+        **changes,
+    )
+    async with connect(described, resolve=resolve, jitter=lambda: 0.0, tls=tls) as directory:
+        if wait:
+            async with asyncio.timeout(30):
+                await directory.link.until(lambda link: link.generation > 0)
+        yield directory
+
+
+async def next_generation(directory: ZooKeeper, before: Link) -> Link:
+    return await directory.link.until(lambda link: link.generation > before.generation)
