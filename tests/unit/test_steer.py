@@ -1,12 +1,18 @@
 import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from ipaddress import IPv4Address
 
 from structlog.testing import capture_logs
 
+from sim.loop import simulated
 from vipd.bgp.route import LocRib, Policy, Route
+from vipd.bgp.speaker import Standing
 from vipd.bgp.wire import Prefix
-from vipd.config import Config, ServiceConfig, SpeakerConfig
-from vipd.coord.member import Me, Phase, Service, Vip, Word
+from vipd.config import Config, CoordinationConfig, ServiceConfig, SpeakerConfig
+from vipd.coord.ensemble import Ensemble, Server
+from vipd.coord.member import Me, Member, Phase, Record, Service, View, Vip, Word
+from vipd.coord.membership import Wish
 from vipd.facts import Facts, me
 from vipd.health import Check, CheckStatus, Health, Result, TcpProbe
 from vipd.latest import Latest
@@ -141,3 +147,207 @@ async def test_hooks_hear_how_the_service_is():
     await settle(steering, facts, Facts(config=whole, checks={"apex/tcp": status(EVERY, Health.DOWN)}))
     assert not steering.states.value["apex"].up
     assert steering.states.value["apex"].reason == "check tcp: refused"
+
+
+# --- with siblings ---
+
+COORDINATION = CoordinationConfig(
+    ensemble=Ensemble(servers=(Server(host="127.0.0.1"),)), pod_id="pod-a", zone="r1", weight=2
+)
+OWN = "pod-a~1"
+
+
+def shared(**policy) -> Config:
+    one = ServiceConfig(
+        service=Service(name="apex", vips=(ONE, TWO), **policy), routes={ONE: PLAIN, TWO: COSTLY}
+    )
+    return replace(config(one), coordination=COORDINATION)
+
+
+def standing(rib: LocRib | None = None) -> Standing:
+    routes = {} if rib is None else rib.routes
+    return Standing(sessions_up=2, sessions_configured=2, acknowledged=routes, carried=frozenset(routes))
+
+
+def view(*members: Member, **changes) -> View:
+    known = {member.name: member for member in members}
+    return View(**{"own": OWN, "members": known, "read_at": 0.0, "trusted_until": 1e9} | changes)
+
+
+def member(name: str, record: Record, version: int = 0) -> Member:
+    return Member(name=name, pod=name.partition("~")[0], czxid=1, version=version, record=record)
+
+
+class Story:
+    """A steering that follows facts; what is done between them is the test's."""
+
+    def __init__(self, whole: Config, **more) -> None:
+        self.facts = Latest(Facts(config=whole, standing=standing()))
+        self.steering = Steering(self.facts, **more)
+
+    async def learn(self, **known) -> None:
+        self.facts.set(replace(self.facts.value, **known))
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    @property
+    def wish(self) -> Wish:
+        return self.steering.wishes.value["apex"]
+
+    @property
+    def words(self) -> set[Word]:
+        return {v.word for v in self.steering.announcements.value["apex"].verdicts.values()}
+
+
+@asynccontextmanager
+async def story(whole: Config, **more):
+    told = Story(whole, **more)
+    async with asyncio.TaskGroup() as group:
+        following = group.create_task(told.steering.follow())
+        await told.learn()
+        yield told
+        following.cancel()
+
+
+def own(told: Story, version: int = 0) -> Member:
+    return member(OWN, told.wish.record, version)
+
+
+@simulated
+async def test_a_pod_of_many_waits_for_them_and_tells_what_it_could_do():
+    async with story(shared()) as told:
+        assert not told.steering.rib.value.routes
+        assert told.words == {Word.WAITING}
+        assert told.wish.view is None
+        assert told.wish.record.eligible == {ONE, TWO}
+        assert (told.wish.record.zone, told.wish.record.weight) == ("r1", 2)
+
+
+@simulated
+async def test_time_alone_moves_a_decision():
+    async with story(shared()) as told:
+        await asyncio.sleep(9.9)
+        assert told.words == {Word.WAITING}
+        await asyncio.sleep(0.2)
+        assert told.words == {Word.COLD}
+        assert {route.rank for route in told.steering.rib.value.routes.values()} == {1}
+
+
+@simulated
+async def test_what_is_assigned_is_announced_and_claimed_once_it_is_acknowledged():
+    async with story(shared()) as told:
+        await told.learn(views={"apex": view(own(told))})
+        assert told.words == {Word.ASSIGNED}
+        rib = told.steering.rib.value
+        assert set(rib.routes.values()) == {PLAIN, COSTLY}
+        assert told.wish.record.announcing == {}
+        await told.learn(standing=standing(rib))
+        assert told.wish.record.announcing == {ONE: 0, TWO: 0}
+        assert told.steering.rib.value is rib
+
+
+@simulated
+async def test_an_acknowledgement_of_another_route_is_none():
+    async with story(shared()) as told:
+        await told.learn(views={"apex": view(own(told))})
+        routes = {prefix: replace(route, rank=1) for prefix, route in told.steering.rib.value.routes.items()}
+        await told.learn(standing=standing(LocRib(routes=routes)))
+        assert told.wish.record.announcing == {}
+
+
+@simulated
+async def test_routes_of_a_pod_that_leaves_are_worse_and_equal_ones_one_object():
+    async with story(shared()) as told:
+        await told.learn(views={"apex": view(own(told))})
+        await told.learn(phase=Phase.LEAVING)
+        rib = told.steering.rib.value
+        assert rib.routes[Prefix.parse(ONE)] == Route(rank=1, draining=True)
+        assert rib.routes[Prefix.parse(TWO)] == Route(med=100, rank=1, draining=True)
+        await told.learn(maintenance={"apex": "off"})
+        await told.learn(maintenance={})
+        await told.learn(phase=Phase.RUNNING)
+        await told.learn(phase=Phase.LEAVING)
+        again = told.steering.rib.value
+        assert all(again.routes[prefix] is rib.routes[prefix] for prefix in again.routes)
+
+
+@simulated
+async def test_a_lease_that_grows_asks_for_no_decision_and_one_that_ends_does():
+    async with story(shared()) as told:
+        await told.learn(views={"apex": view(own(told), trusted_until=2.0)})
+        before = told.wish
+        for second in range(1, 10):
+            await asyncio.sleep(0.1)
+            known = told.facts.value.views["apex"]
+            await told.learn(
+                views={"apex": replace(known, trusted_until=2.0 + second / 10, read_at=second / 10)}
+            )
+            assert told.wish is before
+        await asyncio.sleep(1.2)
+        assert told.words == {Word.ASSIGNED}  # the newest lease counts when the first is over
+        await asyncio.sleep(1.0)
+        assert told.words == {Word.HELD}
+        await told.learn(views={"apex": replace(known, trusted_until=100.0)})
+        assert told.words == {Word.ASSIGNED}
+
+
+@simulated
+async def test_a_view_that_is_doubted_counts_no_more_at_once():
+    async with story(shared()) as told:
+        await told.learn(views={"apex": view(own(told))})
+        await asyncio.sleep(1)
+        await told.learn(views={"apex": view(own(told), trusted_until=1.0)})
+        assert told.words == {Word.HELD}
+
+
+@simulated
+async def test_after_a_stall_a_newer_view_is_asked_for_before_anything_is_taken():
+    stalls = [None]
+    async with story(shared(), stalled_at=lambda: stalls[0]) as told:
+        await asyncio.sleep(5)
+        stalls[0] = 5.0
+        await told.learn(views={"apex": view(own(told), read_at=4.0)})
+        assert told.words == {Word.WAITING}
+        assert told.wish.newer_than == 5.0
+        known = told.facts.value.views["apex"]
+        await told.learn(views={"apex": replace(known, read_at=5.1)})
+        assert told.words == {Word.ASSIGNED}
+
+
+@simulated
+async def test_a_release_is_wished_for_when_another_has_claimed_for_long_enough():
+    pins = {ONE: "pod-b", TWO: "pod-a"}
+    async with story(shared(pins=pins)) as told:
+        await told.learn(views={"apex": view(own(told))})
+        await told.learn(standing=standing(told.steering.rib.value))
+        theirs = replace(told.wish.record, announcing={ONE: 0})
+        await told.learn(views={"apex": view(own(told, 1), member("pod-b~2", theirs, 7))})
+        assert told.wish.releases == ()
+        await asyncio.sleep(1.1)
+        assert [(r.vips, r.receivers) for r in told.wish.releases] == [(frozenset({ONE}), {"pod-b~2": 7})]
+        assert Prefix.parse(ONE) in told.steering.rib.value.routes
+        mine = replace(told.wish.record, announcing={TWO: 0})
+        await told.learn(views={"apex": view(member(OWN, mine, 2), member("pod-b~2", theirs, 7))})
+        assert set(told.steering.rib.value.routes) == {Prefix.parse(TWO)}
+        assert told.wish.releases == ()
+
+
+@simulated
+async def test_what_the_siblings_knew_is_forgotten_with_the_service():
+    async with story(shared()) as told:
+        await told.learn(config=replace(shared(), services=()))
+        assert told.steering.wishes.value == {}
+
+
+@simulated
+async def test_local_maintenance_needs_no_siblings():
+    facts = Latest(Facts(config=config(service())))
+    steering = Steering(facts)
+    before, after = await settle(
+        steering, facts, replace(facts.value, maintenance={"apex": "disks", "other": "no"})
+    )
+    assert before.routes
+    assert not after.routes
+    reasons = {v.reason for v in steering.announcements.value["apex"].verdicts.values()}
+    assert reasons == {"maintenance of this pod alone: disks"}
+    assert steering.wishes.value == {}
