@@ -6,6 +6,7 @@ connections and a fifth of the loop's time.
 
 import asyncio
 import json
+import logging
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import ExitStack, asynccontextmanager
@@ -153,6 +154,7 @@ async def _listen(kind: str, place: Place, answers: Answers) -> None:
         response.force_close()  # one connection, one request: nothing idle to keep count of
         return response
 
+    logging.getLogger("aiohttp.server").addFilter(_worth_a_line)
     with ExitStack() as stack:
         listener = await _opened(kind, place, stack)
         server = web.Server(respond, access_log=None, lingering_time=0)
@@ -161,6 +163,13 @@ async def _listen(kind: str, place: Place, answers: Answers) -> None:
         finally:
             listener.close()
             await server.shutdown(GRACE)
+
+
+def _worth_a_line(record: logging.LogRecord) -> bool:
+    """Tell whether it is more than a client that does not speak HTTP: the answer, 400, is enough for that."""
+    from aiohttp.http_exceptions import HttpProcessingError  # noqa: PLC0415 - as in `_listen`
+
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 async def _opened(kind: str, place: Place, stack: ExitStack) -> socket.socket:

@@ -164,9 +164,15 @@ async def test_a_bug_in_a_page_is_told_and_ends_nothing(config, events):
 
 
 @pytest.mark.parametrize(
-    "octets", [b"\x00\xff\r\n\r\n", b"GET / HTTP/9\r\n\r\n", b"x" * 100_000 + b"\r\n\r\n"]
+    "octets",
+    [
+        b"\x00\xff\r\n\r\n",
+        b"GET / HTTP/9\r\n\r\n",
+        b"x" * 100_000 + b"\r\n\r\n",
+        b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\n\r\n",
+    ],
 )
-async def test_nonsense_is_answered_and_the_connection_closed(config, events, octets):
+async def test_nonsense_is_answered_and_the_connection_closed(config, events, octets, caplog):
     async with serving(Latest(config), events):
         reader, writer = await asyncio.open_connection(*config.listen)
         async with asyncio.timeout(20):
@@ -177,6 +183,7 @@ async def test_nonsense_is_answered_and_the_connection_closed(config, events, oc
         writer.close()
         assert (await ask(config.listen, "/healthz")).status == 200
         assert not [event for event in events if event["log_level"] == "error"]
+    assert not [record for record in caplog.records if record.levelname not in ("DEBUG", "INFO")]
 
 
 async def test_a_client_that_says_nothing_is_let_go(config, events, monkeypatch):
