@@ -106,7 +106,7 @@ class Reading:
     """What one read found, complete. Whoever acts on it compares `generation` with the link's."""
 
     generation: int
-    began: Seconds  # nothing in it is older
+    began: Seconds  # when it was asked for
     nodes: Mapping[str, Node | None] = field(default_factory=dict)
     folders: Mapping[str, Mapping[str, Node] | None] = field(default_factory=dict)  # by the children's names
 

@@ -119,15 +119,13 @@ class Session:
                     await self._pause()
         raise AssertionError("nothing ends the group but an exception")
 
-    async def leave(self, *last: Request) -> None:
-        """Send the last requests, end the session, hang up. Nobody may be running it any more."""
+    async def leave(self) -> None:
+        """End the session, and our ephemeral nodes with it; hang up. Nobody may be running it any more."""
         wire, self._wire = self._wire, None
         if wire is None:
             return
         try:
-            for request in (*last, protocol.CloseRequest()):
-                answer = wire.ask(request, within=LEAVING)
-            await asyncio.wait((answer,), timeout=LEAVING)
+            await asyncio.wait((wire.ask(protocol.CloseRequest(), within=LEAVING),), timeout=LEAVING)
         finally:
             wire.abort("we have left")
             self._tell(state=LinkState.EXPIRED, lease_until=0.0, last_error="we have left")
@@ -180,19 +178,21 @@ class Session:
 
     async def _meet(self, place: _Place) -> tuple[Wire, Response, Seconds]:
         """Greet one server with our session and our zxid, and without them where it must be."""
+        zxid = self._zxid
         try:
-            met = await self._greet(place, self._zxid)
+            wire, taken, sent = await self._greet(place, zxid)
         except _NotTaken as failure:
             if not failure.hung_up or not self._refused_too_long():
                 raise
             # Either it serves nobody, or it has less than we have seen: then it takes us without our zxid.
-            met = await self._greet(place, 0)
-        if not met[1].session_id:
+            zxid = 0
+            wire, taken, sent = await self._greet(place, zxid)
+        if not taken.session_id:
             self._expire()
-            met = await self._greet(place, self._zxid)
-        if not met[1].session_id:
+            wire, taken, sent = await self._greet(place, zxid)
+        if not taken.session_id:
             raise _NotTaken("it gives out no session")
-        return met
+        return wire, taken, sent
 
     async def _greet(self, place: _Place, zxid: int) -> tuple[Wire, Response, Seconds]:
         """Connect and shake hands. A session id of 0: our session is no more. Raises _NotTaken."""

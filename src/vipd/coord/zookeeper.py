@@ -60,7 +60,6 @@ class ZooKeeper:
             denied=_deny,
             full=self._full,
         )
-        self._ephemerals: dict[str, Node] = {}
 
     @property
     def link(self) -> Latest[Link]:
@@ -75,15 +74,8 @@ class ZooKeeper:
         await self._session.run()
 
     async def leave(self) -> None:
-        """Delete our ephemeral nodes, end the session, hang up; bounded. `run` must have ended."""
-        ours = self.link.value.session_id
-        await self._session.leave(
-            *(
-                protocol.DeleteRequest(path=self._full(node.path), version=ANY_VERSION)
-                for node in self._ephemerals.values()
-                if node.ephemeral_owner == ours
-            )
-        )
+        """End the session, and our ephemeral nodes with it; bounded. `run` must have ended."""
+        await self._session.leave()
 
     async def read(
         self,
@@ -117,10 +109,7 @@ class ZooKeeper:
     async def create(self, path: str, data: bytes = b"", *, ephemeral: bool = False) -> Node:
         wanted = Create(path=path, data=data, ephemeral=ephemeral)
         response = await self._call(self._creation(protocol.Create2Request, wanted), path)
-        made = _node(path, data, response.stat)
-        if ephemeral:
-            self._ephemerals[path] = made
-        return made
+        return _node(path, data, response.stat)
 
     async def set(self, path: str, data: bytes, version: int = ANY_VERSION) -> Node:
         request = protocol.SetDataRequest(path=self._full(path), data=data, version=version)

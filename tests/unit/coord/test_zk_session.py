@@ -404,19 +404,18 @@ async def test_a_server_that_lags_is_passed_over_and_cannot_show_the_past():
 @simulated
 async def test_data_that_is_lost_everywhere_is_believed_after_a_while():
     async with world() as here:
-        session, seen = here.link.session_id, (await here.directory.create("/a")).czxid
+        seen = (await here.directory.create("/a")).czxid
         began = now()
         with capture_logs() as logs:
             here.realm.lose_everything()
             here.server().reset_all()
             after = await here.generation(2)
-        assert now() - began >= REFUSED
+        assert REFUSED <= now() - began <= REFUSED + PAUSE[1] + 0.1
         assert after.new_session
         assert after.zxid < seen
         assert (await here.directory.read(nodes=["/a"])).nodes["/a"] is None
         lost = [entry for entry in logs if entry["event"] == "zookeeper_data_lost"]
         assert [(entry["seen"], entry["now"]) for entry in lost] == [("0x1", "0x0")]
-        assert session not in here.realm.passwords or here.link.generation == 2
         here.server().reset_all()
         assert (await here.generation(3)).session_id == after.session_id, "and is the truth from now on"
 

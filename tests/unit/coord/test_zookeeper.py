@@ -206,33 +206,19 @@ async def test_a_chroot_that_is_missing_is_said_so_and_not_created():
         assert server.realm.tree.names("/") == []
 
 
-async def test_leaving_deletes_and_then_ends_the_session():
+async def test_leaving_ends_the_session_and_what_goes_with_it():
     server = Server()
     async with one(server) as directory:
         await directory.create("/lasting")
         await directory.create("/ours", ephemeral=True)
         asked(server)
-    assert server.asked[-2:] == ["Delete", "Close"]
+    assert server.asked[-1] == "Close"
     assert server.realm.passwords == {}
     assert server.realm.tree.names("/") == ["lasting"]
     assert directory.link.value.state is LinkState.EXPIRED
     with pytest.raises(DirectoryLost, match="we have left") as lost:
         await directory.delete("/lasting")
     assert not lost.value.sent
-
-
-async def test_what_a_former_session_created_is_not_ours_to_delete():
-    server = Server()
-    async with one(server) as directory:
-        made = await directory.create("/ours", ephemeral=True)
-        server.realm.expire(made.ephemeral_owner)
-        server.reset_all()
-        async with asyncio.timeout(BOUND):
-            await directory.link.until(lambda link: link.generation == 2)
-        await directory.create("/ours")  # another's, for all that this session knows
-    assert server.asked[-1] == "Close"
-    assert "Delete" not in server.asked
-    assert server.realm.tree.names("/") == ["ours"]
 
 
 async def test_leaving_a_silent_server_is_bounded():
