@@ -243,14 +243,13 @@ async def answered(where: tuple[str, int]) -> bool:
 async def test_pages_leave_the_loop_most_of_its_time():
     pace = api._Pace()
     loop = asyncio.get_running_loop()
-    spent = 0.0
+    spent: list[float] = []
 
     def page() -> api.Answer:
-        nonlocal spent
         began = loop.time()
         while loop.time() < began + 0.01:
             pass
-        spent += loop.time() - began
+        spent.append(loop.time() - began)
         return 200, "", b""
 
     began = loop.time()
@@ -258,7 +257,8 @@ async def test_pages_leave_the_loop_most_of_its_time():
         for _ in range(5):
             group.create_task(pace.render(page))
     elapsed = loop.time() - began
-    assert elapsed >= spent + 4 * 0.8 * spent  # after the last one nobody need rest
+    # After the last one nobody need rest. What a page took may be far more than it meant to, on a busy machine.
+    assert elapsed >= sum(spent) + 0.95 * api.REST * sum(spent[:-1])
 
 
 async def test_a_port_that_is_taken_is_said_once_and_taken_when_free(config, events, monkeypatch):
