@@ -257,7 +257,7 @@ async def test_pages_leave_the_loop_most_of_its_time():
         for _ in range(5):
             group.create_task(pace.render(page))
     elapsed = loop.time() - began
-    # After the last one nobody need rest. What a page took may be far more than it meant to, on a busy machine.
+    # After the last one nobody need rest; and on a busy machine a page takes longer than it meant to.
     assert elapsed >= sum(spent) + 0.95 * api.REST * sum(spent[:-1])
 
 
