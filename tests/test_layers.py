@@ -96,6 +96,11 @@ def test_coord_knows_only_itself(module):
     assert all(name.startswith("vipd.coord") or name in SHARED for name in ours(MODULES[module]))
 
 
+def test_aiozk_is_known_to_the_adapter_alone():
+    knowing = {module for module, path in MODULES.items() if any("aiozk" in name for name in imports(path))}
+    assert knowing == {f"vipd.coord.{name}" for name in ("zk_wire", "zk_session", "zk_watched", "zookeeper")}
+
+
 @pytest.mark.parametrize("module", sorted(MODULES))
 def test_nobody_imports_the_top(module):
     if module not in {"vipd.app", "vipd.cli", "vipd.__main__", "vipd.demo"}:
