@@ -65,7 +65,7 @@ class Steering:
     def __init__(self, facts: Latest[Facts], stalled_at: Callable[[], Seconds | None] = lambda: None) -> None:
         self._facts = facts
         self._stalled_at = stalled_at
-        self._courses: Mapping[str, Course] = {}
+        self.courses: Mapping[str, Course] = {}  # by service, for whoever explains them
         self._said: dict[str, tuple[ServiceConfig, Standing, Mapping[Prefix, Route], Said]] = {}
         self.prefixes: dict[Vip, Prefix] = {}  # of every configured VIP
         self.announcements: Latest[Mapping[str, Announcements]] = Latest({})
@@ -84,9 +84,9 @@ class Steering:
                     await self._facts.until(partial(is_not, facts))
 
     def _decide(self, facts: Facts, now: Seconds) -> None:
-        before = self._courses
+        before = self.courses
         courses = {each.service.name: self._course(each, facts, now) for each in facts.config.services}
-        self._courses = courses
+        self.courses = courses
         self.states.set({name: _state(course.config.service, course.me) for name, course in courses.items()})
         known = courses.keys() | before.keys()
         moved = {name for name in known if _moved(before.get(name), courses.get(name))}
@@ -100,7 +100,7 @@ class Steering:
     def _course(self, config: ServiceConfig, facts: Facts, now: Seconds) -> Course:
         """The standing decision, if it can stand, or a new one."""
         name = config.service.name
-        course = self._courses.get(name)
+        course = self.courses.get(name)
         coordinated = facts.config.coordination is not None
         heard = self._heard(config, facts) if coordinated else UNHEARD
         known = me(config, facts, heard, self._stalled_at() if coordinated else None)
@@ -138,7 +138,7 @@ class Steering:
         known, self.prefixes = self.prefixes, {}
         routes = {}
         for service in config.services:
-            decided = self._courses[service.service.name].announcements
+            decided = self.courses[service.service.name].announcements
             for vip, route in service.routes.items():
                 prefix = self.prefixes[vip] = known.get(vip) or Prefix.host(vip)
                 rank = decided.verdicts[vip].rank
