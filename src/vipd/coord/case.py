@@ -82,7 +82,7 @@ class Case:
     mine: frozenset[Vip] = frozenset()  # assigned to us
     silent: Mapping[Vip, str] = field(default_factory=dict)  # who of the others is passed over (rule 4)
     receipts: Mapping[Vip, Receipt] = field(default_factory=dict)  # of what stands and is not assigned to us
-    own: Mapping[Vip, Rank] | None = None  # our claims as read back; None: they cannot be read
+    own: Mapping[Vip, Rank] | None = None  # our claims as read back; None: we cannot tell
 
     @property
     def draining(self) -> bool:
@@ -106,7 +106,7 @@ def look(service: Service, me: Me, view: View | None, before: Memory, now: Secon
     vips = one(frozenset(service.vips))
     standing = {vip: rank for vip, rank in _standing(before.announcements).items() if vip in vips}
     phase = _phase(me, known)
-    passing = frozenset() if me.failing is not None else vips - me.failing_vips.keys()
+    passing = frozenset() if me.failing is not None else vips.difference(me.failing_vips)
     here = vips if me.held is None else vips & me.held
     connected = me.sessions_up >= service.min_sessions
     fit = one(passing & here) if connected else frozenset()
@@ -147,7 +147,7 @@ def remember(case: Case, announcements: Announcements) -> Memory:
         decided_at=now,
         announcements=announcements,
         claims={vip: max(rank, standing[vip]) for vip, rank in memory.claims.items() if vip in standing},
-        last_resort=case.excused & standing.keys(),
+        last_resort=case.excused.intersection(standing),
         dropped={
             vip: since
             for vip, since in {**memory.dropped, **dict.fromkeys(case.standing, now)}.items()
@@ -200,8 +200,6 @@ def _connected(case: Case, view: View, before: Memory) -> Case:
     timeout = service.times.claim_timeout
     stamps = {pod: handover.stamp(seat) for pod, seat in seats.items()}
     own = view.members[view.own]
-    if seated:
-        stamps[me.pod] = (own.name, own.czxid, own.version)
     silence = handover.pass_over(before.silence, stamps, claimed, claim_timeout=timeout, now=now)
     placed = _placed(before, service, candidates, silence)
     lines = placed[1]
@@ -219,7 +217,7 @@ def _connected(case: Case, view: View, before: Memory) -> Case:
         for vip in case.standing
         if vip not in mine
     }
-    again = before.last_resort & case.suspect & case.standing.keys()
+    again = (before.last_resort & case.suspect).intersection(case.standing)
     return replace(
         case,
         memory=replace(
@@ -227,7 +225,7 @@ def _connected(case: Case, view: View, before: Memory) -> Case:
             outage=None,
             assigned=mine,
             heard=heard,
-            silence=handover.listen(silence, lines, claimed, now),
+            silence=handover.listen(silence, lines, stamps, claimed, now),
             drained=_drained(case, before, lines),
             placed=placed,
         ),
@@ -237,7 +235,7 @@ def _connected(case: Case, view: View, before: Memory) -> Case:
         mine=mine,
         silent=_silent(silence, me.pod),
         receipts=receipts,
-        own=own.record.announcing if isinstance(own.record, Record) else None,
+        own=own.record.announcing if isinstance(own.record, Record) and not view.unread_write else None,
     )
 
 

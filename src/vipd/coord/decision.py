@@ -329,7 +329,7 @@ def _releases(case: Case, verdicts: Mapping[Vip, Verdict]) -> Iterator[Release]:
     """Rule 3 (c): one transaction for each set of receiving pods."""
     groups: dict[tuple[str, ...], set[Vip]] = {}
     for vip, receipt in case.receipts.items():
-        if receipt.at <= case.now and verdicts[vip].word is Word.KEEPING:
+        if case.own is not None and receipt.at <= case.now and verdicts[vip].word is Word.KEEPING:
             groups.setdefault(receipt.receivers, set()).add(vip)
     versions = {seat.name: seat.version for seat in case.seats.values()}
     for names, vips in sorted(groups.items()):

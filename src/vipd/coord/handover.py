@@ -111,14 +111,18 @@ def pass_over(
 
 
 def listen(
-    silence: Silence, lines: Mapping[Vip, Line], claimed: Callable[[Vip, str], bool], now: Seconds
+    silence: Silence,
+    lines: Mapping[Vip, Line],
+    stamps: Mapping[str, Stamp],
+    claimed: Callable[[Vip, str], bool],
+    now: Seconds,
 ) -> Silence:
-    """Start, keep and end the clocks of those who are assigned a VIP and do not claim it."""
+    """Start, keep and end the clocks of those others who are assigned a VIP and do not claim it."""
     since = {
         (vip, pod): silence.since.get((vip, pod), now)
         for vip, line in lines.items()
         for pod in line.assigned
-        if not claimed(vip, pod) and (vip, pod) not in silence.passed_over
+        if pod in stamps and not claimed(vip, pod) and (vip, pod) not in silence.passed_over
     }
     return Silence(since=since, passed_over=silence.passed_over)
 

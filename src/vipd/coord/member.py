@@ -199,6 +199,7 @@ class View:
     maintenance: Order | None = None
     root: int = 0  # czxid of the root: another one means that the tree vanished
     read_at: Seconds  # loop time at which the reading was begun
+    unread_write: bool = False  # of our own record: one may have been carried out since this reading
     trusted_until: Seconds  # end of the lease; the moment of the loss when the connection is lost
     unanswered_since: Seconds | None = None  # a re-read begun then has not been answered yet
     session_timeout: Seconds = 3.0  # T, as negotiated

@@ -121,7 +121,7 @@ class _Board:
                 if self._load[pod] <= self._bound[pod] or not self._free:
                     break
                 others = [each for each in self._seats[vip] if each != pod]
-                taker = self._best(vip, others, self._free)
+                taker = self._best(vip, others, self._willing(vip, self._free))
                 if taker is not None:
                     self._seats[vip] = others
                     self._load[pod] -= 1
@@ -131,11 +131,13 @@ class _Board:
         """An unclaimed VIP goes below a bound; if all are full, where it weighs least: never nowhere."""
         short = self._vips - self._shared
         if self._service.copies == 1:
-            short -= self._seats.keys()
+            short = short.difference(self._seats)
         for vip in sorted(short):
             while self._room(vip) > 0:
                 seated = self._seats.get(vip, [])
-                pod = self._best(vip, seated, self._free) or self._least_laden(vip, seated)
+                pod = self._best(vip, seated, self._willing(vip, self._free)) or self._least_laden(
+                    vip, seated
+                )
                 if pod is None:
                     break
                 self._seat(vip, pod)
@@ -153,6 +155,7 @@ class _Board:
         return lines
 
     def _standbys(self, vip: Vip, seats: list[str]) -> tuple[str, ...]:
+        """The next in line. Who is passed over may stand by: nothing rests on it."""
         standing = list(seats)
         while len(standing) < len(seats) + self._service.standbys:
             pod = self._best(vip, standing, self._members)
@@ -194,9 +197,9 @@ class _Board:
         rivals = self._rivals.get(vip, ())
         best, worth = None, (True, True, True)
         for pod in self._ranking.of(vip) if among else ():
-            if pod not in among or pod in seated or not self._can(pod, vip):
-                continue
             member = self._members[pod]
+            if pod not in among or pod in seated or vip not in member.eligible:
+                continue
             flaws = (bool(rivals) and pod not in rivals, not member.whole, member.zone in zones)
             if best is None or flaws < worth:
                 best, worth = pod, flaws
@@ -207,6 +210,10 @@ class _Board:
     def _can(self, pod: str, vip: Vip) -> bool:
         member = self._members.get(pod)
         return member is not None and vip in member.eligible and pod not in self._passed.get(vip, ())
+
+    def _willing(self, vip: Vip, pods: set[str]) -> set[str]:
+        """Those of the pods that are not passed over for the VIP."""
+        return pods - self._passed[vip] if vip in self._passed else pods
 
     def _passed_over(self, passed_over: Collection[tuple[Vip, str]]) -> Mapping[Vip, set[str]]:
         """Who is passed over for which VIP; where that would leave nobody, nobody is."""

@@ -144,7 +144,7 @@ def _rivals(trust: Trust, names: frozenset[str], me: Me, view: View) -> frozense
         and sibling.czxid > since
         and sibling.record.eligible
     )
-    return frozenset(younger) | (trust.rivals & view.members.keys())
+    return frozenset(younger) | (trust.rivals.intersection(view.members))
 
 
 def _readable(members: Iterable[Member]) -> tuple[Sibling, ...]:
