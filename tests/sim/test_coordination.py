@@ -247,13 +247,14 @@ async def test_a_pod_that_is_told_to_go_hands_over_everything_first():
 
 
 @simulated
-async def test_what_a_leaving_pod_still_says_asks_for_others_to_be_preferred():
+async def test_a_pod_that_nobody_relieves_leaves_when_its_time_is_up():
     async with fleet("pod-1") as pods:
         pods.pods["pod-1"].learn(phase=Phase.LEAVING)
-        await asyncio.sleep(1)
-        assert {(r.draining, r.rank) for r in pods.edge.routes["pod-1"].values()} == {(True, 1)}
-        await asyncio.sleep(30)
+        await asyncio.sleep(29)
+        assert pods.pods["pod-1"].standing() == set(VIPS)
+        await asyncio.sleep(2)
         assert pods.pods["pod-1"].words() == {Word.LEFT}
+        assert not pods.pods["pod-1"].standing()
 
 
 @simulated

@@ -135,7 +135,6 @@ class Seat:
         self._afresh_at: Seconds = -inf
         self._sync = False  # the next reading is to be as new as can be
         self._read_after: Seconds = -inf
-        self._read_at_once = False
         self._write_after: Seconds = -inf
         self._written: tuple[Record, bytes] | None = None  # the newest record that was put into octets
 
@@ -170,7 +169,7 @@ class Seat:
             if link.generation != generation or link.state is not LinkState.CONNECTED:
                 raise DirectoryLost("the connection has ended", sent=False)
             now = self._loop.time()
-            read_at = self._next_reading(now)
+            read_at = self._next_reading()
             if read_at <= now:
                 await self._read(now)
                 continue
@@ -191,9 +190,7 @@ class Seat:
 
     # --- reading ---
 
-    def _next_reading(self, now: Seconds) -> Seconds:
-        if self._read_at_once:
-            return now
+    def _next_reading(self) -> Seconds:
         asked = self._wishes.value.get(self._service, Wish()).newer_than
         self._sync |= asked is not None and self._view is not None and self._view.read_at <= asked
         if self._sync or self._hint != self._directory.hints.value:
@@ -203,7 +200,7 @@ class Seat:
     async def _read(self, now: Seconds) -> None:
         """Read everything, and report it. Raises DirectoryLost, DirectoryRefused."""
         sync, afresh = self._sync, now >= self._afresh_at
-        self._sync = self._read_at_once = False
+        self._sync = False
         self._read_after = now + APART
         self._hint = self._directory.hints.value
         overdue = self._loop.call_later(self._directory.link.value.timeout / 4, self._unanswered, now)
@@ -263,7 +260,6 @@ class Seat:
         assert wish.record is not None  # noqa: S101
         assert view is not None  # noqa: S101
         self._write_after = now + APART
-        self._read_at_once = True
         path, octets = self._path(view.own), self._octets(wish.record)
         if len(octets) > RECORD_OCTETS:
             raise DirectoryRefused(path, f"our record would have {len(octets)} octets of {RECORD_OCTETS}")

@@ -272,6 +272,40 @@ async def test_several_sets_of_receivers_are_several_transactions_in_one_go():
 
 
 @simulated
+async def test_after_a_refused_write_the_next_reading_is_as_new_as_can_be():
+    """A server that lags would go on showing what has changed."""
+    tree = memory.Tree()
+    async with pod(tree) as one, memory.join(tree) as foreign:
+        await pass_by()
+        reads, writes = [], one.directory.count("set")
+
+        async def be_faster(path, *_) -> None:
+            del one.directory.faults["set"]
+            await foreign.set(path, b"scribbled over")
+
+        async def note(*, sync, **_) -> None:
+            reads.append(sync)
+
+        one.directory.faults = {"set": be_faster, "read": note}
+        one.want(record(ONE))
+        await pass_by()
+        assert reads[0]
+        assert one.directory.count("set") == writes + 2
+        assert one.read_back() == record(ONE)
+
+
+@simulated
+async def test_what_has_not_changed_is_the_same_object():
+    async with pod(memory.Tree()) as one:
+        await pass_by()
+        members = one.view.members
+        await one.directory.inner.create(layout.drain_path(ROOT, "pod-z"))
+        await pass_by()
+        assert one.view.drains.keys() == {"pod-z"}
+        assert one.view.members is members
+
+
+@simulated
 async def test_an_unknown_outcome_is_read_back():
     """The answer to a create is lost, then that to a set: each was carried out."""
     async with pod(memory.Tree()) as one:
