@@ -17,7 +17,8 @@ class Problem:
     reason: str
 
     def __str__(self) -> str:
-        key = f": {self.key}" if self.key else ""
+        key = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in self.key)
+        key = f": {key}" if key else ""
         value = f" = {self.value}" if self.value is not None else ""
         return f"{self.path}{key}{value}: {self.reason}"
 
