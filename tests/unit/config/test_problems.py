@@ -13,8 +13,8 @@ def test_a_problem_of_the_file_itself_has_neither_key_nor_value():
 
 
 def test_a_problem_is_one_line_whatever_its_key_is_called():
-    problem = Problem(path="vipd.toml", key="service[0].check[0].headers.X\nY", reason="must be a header name")
-    assert str(problem) == r"vipd.toml: service[0].check[0].headers.X\nY: must be a header name"
+    problem = Problem(path="vipd.toml", key="check[0].headers.X\nY", reason="must be a header name")
+    assert str(problem) == r"vipd.toml: check[0].headers.X\nY: must be a header name"
 
 
 def test_more_problems_than_anybody_reads_are_counted():
