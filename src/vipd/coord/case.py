@@ -88,10 +88,6 @@ class Case:
     def draining(self) -> bool:
         return self.phase is not Phase.RUNNING
 
-    def rank(self, rank: Rank) -> Rank:
-        """The rank to announce at: a pod that drains is the last resort of every router."""
-        return self.service.last_rank if self.draining else rank
-
     def line(self, vip: Vip) -> Line:
         return self.lines.get(vip, NOBODY)
 
@@ -185,12 +181,12 @@ def _connected(case: Case, view: View, before: Memory) -> Case:
     """Who counts, who is in line, and who can receive what we are to let go."""
     service, me, now, others = case.service, case.me, case.now, trust.siblings(case.memory.trust)
     drains = frozenset(pod for pod, order in view.drains.items() if not order.lifted)
-    case = _damp(case, others)
+    heard = handover.hear(before.heard, others, now)
+    case = _damp(case, others, heard)
     seats = dict(trust.counted(others))
     seated = not case.memory.trust.rivals and (bool(case.eligible) or me.pod not in seats)
     if seated:
         seats.pop(me.pod, None)
-    heard = handover.hear(before.heard, others, now)
     candidates = _candidates(case, seats, heard, drains, seated=seated)
     claims = {candidate.pod: candidate.claims for candidate in candidates}
 
@@ -239,19 +235,17 @@ def _connected(case: Case, view: View, before: Memory) -> Case:
     )
 
 
-def _damp(case: Case, others: Iterable[Sibling]) -> Case:
+def _damp(case: Case, others: Iterable[Sibling], heard: Mapping[str, Heard]) -> Case:
     """Rule 9, waived for what nobody else serves."""
     memory, times = case.memory, case.service.times
     damped = memory.damping.damped(case.now, times)
     if not damped:
         return case
-    served = {
-        vip
+    served = united(
+        heard[sibling.name].claims & damped & sibling.record.eligible
         for sibling in others
         if sibling.record.phase is Phase.RUNNING
-        for vip in damped & sibling.record.eligible
-        if sibling.record.announcing.get(vip) == 0
-    }
+    )
     flaps = damping.waive(memory.damping, damped - served)
     damped &= served
     return replace(

@@ -9,14 +9,17 @@ from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
 from math import log
-from operator import itemgetter
 from typing import Final
 
 from vipd.coord.member import Service, Standby, Takeover, Vip, united
 
 ALGORITHM: Final = 1  # what a record says we place by. Members place by the lowest one that is present.
 
+SPARE: Final = 64  # pods that may be gone before a ranking starts anew
+
 _WORD: Final = (1 << 64) - 1
+
+Pod = tuple[str, int]  # pod-id and weight
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +73,10 @@ class _Board:
         members = sorted((each for each in candidates if each.eligible), key=lambda each: each.pod)
         self._members = {member.pod: member for member in members}
         self._vips = united(member.eligible for member in members)
-        self._ranking = _ranking(tuple((member.pod, member.weight) for member in members))
+        self._ranking = _ranking(service.name)
+        self._ranking.meet([(member.pod, member.weight) for member in members])
+        self._zones = {member.zone for member in members}
+        self._some_whole = any(member.whole for member in members)
         self._passed = self._passed_over(passed_over)
         self._seats: dict[Vip, list[str]] = {}
         self._pinned: set[Vip] = set()  # seated at their pin: no part of anybody's load
@@ -103,7 +109,8 @@ class _Board:
         for vip, pods in claimants.items():
             room = self._room(vip)
             if len(pods) > room:
-                pods.sort(key=self._ranking.of(vip).index)
+                ranked = sorted((-score(vip, pod, self._members[pod].weight), pod) for pod in pods)
+                pods = [pod for _, pod in ranked]  # noqa: PLW2901 - the same ones, in order
                 self._rivals[vip] = pods[room:]
             for pod in pods[:room]:
                 self._seat(vip, pod)
@@ -115,9 +122,8 @@ class _Board:
         for pod, member in self._members.items():
             if self._load[pod] <= self._bound[pod]:
                 continue
-            own = _digest(pod)
             theirs = [vip for vip in member.claims if self._gives(pod, vip)]
-            for _, vip in sorted((_score(own ^ _digest(vip), member.weight), vip) for vip in theirs):
+            for _, vip in sorted((score(vip, pod, member.weight), vip) for vip in theirs):
                 if self._load[pod] <= self._bound[pod] or not self._free:
                     break
                 others = [each for each in self._seats[vip] if each != pod]
@@ -193,14 +199,21 @@ class _Board:
 
     def _best(self, vip: Vip, seated: Sequence[str], among: Collection[str]) -> str | None:
         """The first by: claims it already, all sessions up, a zone of its own, score, pod-id."""
-        zones = {self._members[pod].zone for pod in seated}
+        taken = {self._members[pod].zone for pod in seated}
+        zones = taken if taken < self._zones else ()  # where each has one already, zones tell nothing
         rivals = self._rivals.get(vip, ())
         best, worth = None, (True, True, True)
-        for pod in self._ranking.of(vip) if among else ():
-            member = self._members[pod]
-            if pod not in among or pod in seated or vip not in member.eligible:
+        for _, (pod, weight) in self._ranking.of(vip) if among else ():
+            member = self._members.get(pod)
+            if member is None or member.weight != weight or vip not in member.eligible:
                 continue
-            flaws = (bool(rivals) and pod not in rivals, not member.whole, member.zone in zones)
+            if pod not in among or pod in seated:
+                continue
+            flaws = (
+                bool(rivals) and pod not in rivals,
+                self._some_whole and not member.whole,
+                member.zone in zones,
+            )
             if best is None or flaws < worth:
                 best, worth = pod, flaws
             if not any(worth):
@@ -230,36 +243,49 @@ class _Board:
 class Ranking:
     """The pods in the order of their scores for each VIP: a weighted rendezvous hash.
 
-    Highest first; equal scores by pod-id. Scores are computed when first asked for, and kept.
+    Highest first; equal scores by pod-id. A cache and no more: a score is computed when first asked for. Pods
+    that went stay for a while, so that neither a death nor a return makes ten thousand VIPs be sorted anew.
     """
 
-    def __init__(self, pods: tuple[tuple[str, int], ...]) -> None:
-        self._pods = [(_digest(pod), weight, pod) for pod, weight in sorted(pods)]
-        self._orders: dict[Vip, tuple[str, ...]] = {}
+    def __init__(self) -> None:
+        self._pods: list[Pod] = []
+        self._known: set[Pod] = set()
+        self._orders: dict[Vip, tuple[int, list[tuple[float, Pod]]]] = {}
 
-    def of(self, vip: Vip) -> tuple[str, ...]:
-        order = self._orders.get(vip)
-        if order is None:
-            digest = _digest(vip)
-            scores = [(_score(own ^ digest, weight), pod) for own, weight, pod in self._pods]
-            scores.sort(key=itemgetter(0), reverse=True)  # a stable sort: equal ones stay in name order
-            order = self._orders[vip] = tuple([pod for _, pod in scores])
+    def meet(self, pods: Sequence[Pod]) -> None:
+        """Learn of pods; forget all when most of those that were known are gone."""
+        if len(self._pods) > 2 * len(pods) + SPARE:
+            self._pods, self._known, self._orders = [], set(), {}
+        fresh = [pod for pod in pods if pod not in self._known]
+        self._pods += fresh
+        self._known.update(fresh)
+
+    def of(self, vip: Vip) -> list[tuple[float, Pod]]:
+        """Negated scores and pods, of all that were met."""
+        met, order = self._orders.get(vip, (0, []))
+        if met < len(self._pods):
+            order += [(-score(vip, *pod), pod) for pod in self._pods[met:]]
+            order.sort()
+            self._orders[vip] = len(self._pods), order
         return order
 
 
-def _score(word: int, weight: int) -> float:
+def score(vip: Vip, pod: str, weight: int) -> float:
     """-weight / ln(u), where u in (0, 1) is as good as drawn by lot for each pair of pod and VIP.
 
     The finalizer of SplitMix64 makes one number of two digests, far cheaper than a third digest.
     """
+    word = _digest(pod) ^ _digest(vip)
     word = (word ^ (word >> 30)) * 0xBF58476D1CE4E5B9 & _WORD
     word = (word ^ (word >> 27)) * 0x94D049BB133111EB & _WORD
     return -weight / log((((word ^ (word >> 31)) >> 12) + 0.5) * 2.0**-52)
 
 
-@lru_cache(maxsize=16)
-def _ranking(pods: tuple[tuple[str, int], ...]) -> Ranking:
-    return Ranking(pods)
+@lru_cache(maxsize=64)
+def _ranking(service: str) -> Ranking:
+    """One for each service: its pods are mostly the same from one placement to the next."""
+    del service
+    return Ranking()
 
 
 @lru_cache(maxsize=1 << 17)
