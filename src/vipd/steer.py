@@ -143,14 +143,14 @@ class Steering:
                 prefix = self.prefixes[vip] = known.get(vip) or Prefix.host(vip)
                 rank = decided.verdicts[vip].rank
                 if rank is not None:
-                    routes[prefix] = _ranked(route, rank, draining=decided.draining)
+                    routes[prefix] = _ranked(route, rank)
         return routes
 
 
 @lru_cache(maxsize=4096)
-def _ranked(route: Route, rank: Rank, *, draining: bool) -> Route:
+def _ranked(route: Route, rank: Rank) -> Route:
     """A route as it was configured, but for how much we want its traffic now; equal ones are one object."""
-    return replace(route, rank=rank, draining=draining) if rank or draining else route
+    return replace(route, rank=rank) if rank else route
 
 
 def _shows_the_same(before: View | None, view: View | None, known: Me, now: Seconds) -> bool:
@@ -171,7 +171,7 @@ def _moved(before: Course | None, after: Course | None) -> bool:
     if before.config is not after.config and before.config != after.config:
         return True
     old, new = before.announcements, after.announcements
-    return old is not new and (old.verdicts != new.verdicts or old.draining is not new.draining)
+    return old is not new and (old.verdicts != new.verdicts)
 
 
 def _state(service: Service, known: Me) -> State:

@@ -256,17 +256,32 @@ async def test_an_acknowledgement_of_another_route_is_none():
 
 
 @simulated
-async def test_routes_of_a_pod_that_leaves_are_worse_and_equal_ones_one_object():
+async def test_routes_of_a_pod_that_leaves_stay_as_good_as_they_were_until_they_go():
     async with story(shared()) as told:
         await told.learn(views={"apex": view(own(told))})
-        await told.learn(phase=Phase.LEAVING)
         rib = told.steering.rib.value
-        assert rib.routes[Prefix.parse(ONE)] == Route(rank=1, draining=True)
-        assert rib.routes[Prefix.parse(TWO)] == Route(med=100, rank=1, draining=True)
+        await told.learn(standing=standing(rib))
+        other = replace(told.wish.record, announcing={ONE: 0, TWO: 0})
+        await told.learn(phase=Phase.LEAVING)
+        assert told.words == {Word.KEEPING}
+        await told.learn(views={"apex": view(own(told), member("pod-b~2", other))})
+        await asyncio.sleep(1.1)
+        assert [release.vips for release in told.wish.releases] == [{ONE, TWO}]
+        assert told.steering.rib.value is rib
+        let_go = member(OWN, replace(told.wish.record, announcing={}), 1)
+        await told.learn(views={"apex": view(let_go, member("pod-b~2", other))})
+        assert not told.steering.rib.value.routes
+
+
+@simulated
+async def test_routes_of_a_rank_are_worse_and_equal_ones_are_one_object():
+    async with story(shared()) as told:
+        await asyncio.sleep(10.1)
+        rib = told.steering.rib.value
+        assert rib.routes[Prefix.parse(ONE)] == Route(rank=1)
+        assert rib.routes[Prefix.parse(TWO)] == Route(med=100, rank=1)
         await told.learn(maintenance={"apex": "off"})
         await told.learn(maintenance={})
-        await told.learn(phase=Phase.RUNNING)
-        await told.learn(phase=Phase.LEAVING)
         again = told.steering.rib.value
         assert all(again.routes[prefix] is rib.routes[prefix] for prefix in again.routes)
 

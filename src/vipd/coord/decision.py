@@ -64,9 +64,7 @@ def decide(service: Service, me: Me, view: View | None, memory: Memory, now: Sec
     """
     case = look(service, me, view, memory, now)
     verdicts = _verdicts(case, _CONNECTED if case.memory.trust.trusted else _LOST)
-    announcements = Announcements(
-        verdicts=verdicts, draining=case.draining, recheck_at=min(_rechecks(case), default=None)
-    )
+    announcements = Announcements(verdicts=verdicts, recheck_at=min(_rechecks(case), default=None))
     after = remember(case, announcements)
     return Decision(
         announcements=announcements,
@@ -177,7 +175,11 @@ def _drained(case: Case, vip: Vip) -> Ruling | None:
 
 
 def _keeping(case: Case, vip: Vip) -> Ruling | None:
-    """Rule 3: make before break, settled and checked."""
+    """Rule 3: make before break, settled and checked.
+
+    Until then the rank stays as it is, in a drain, too: of a route that gets worse on two ToRs at once, each
+    prefers for a moment what the spines still tell of the other, and withdraws its own.
+    """
     receipt = case.receipts.get(vip)
     if receipt is None:
         return None
@@ -194,7 +196,7 @@ def _keeping(case: Case, vip: Vip) -> Ruling | None:
         what = "our record is to let go of it first"
     else:
         return None
-    return Word.KEEPING, f"{why}: {what}", case.rank(rank)
+    return Word.KEEPING, f"{why}: {what}", rank
 
 
 def _standby(case: Case, vip: Vip) -> Ruling | None:
@@ -234,7 +236,7 @@ def _held(case: Case, vip: Vip) -> Ruling | None:
     return _by_loss(case, vip) or (
         Word.HELD,
         "ZooKeeper is lost: what this pod had, it keeps",
-        case.rank(outage.ours[vip]),
+        outage.ours[vip],
     )
 
 
@@ -248,7 +250,7 @@ def _cold(case: Case, vip: Vip) -> Ruling | None:
     pinned = service.pins.get(vip) == case.me.pod
     if service.cold_start is ColdStart.NONE or (service.cold_start is ColdStart.PINNED and not pinned):
         return None
-    rank = case.rank(0 if pinned else service.last_rank)
+    rank = 0 if pinned else service.last_rank
     return Word.COLD, "without ZooKeeper, and nobody else is known to announce it", rank
 
 

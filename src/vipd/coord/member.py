@@ -220,7 +220,6 @@ class Announcements:
     """The whole decision for one service."""
 
     verdicts: Mapping[Vip, Verdict] = field(default_factory=dict)
-    draining: bool = False  # its routes carry GRACEFUL_SHUTDOWN (RFC 8326)
     recheck_at: Seconds | None = None  # when time alone may change it
 
 
