@@ -336,7 +336,10 @@ class Seat:
             return
         came, went = view.members.keys() - before.keys(), before.keys() - view.members.keys()
         if came or went:
-            self._log.info("members_changed", came=sorted(came), went=sorted(went), count=len(view.members))
+            self._log.info(
+                "members_changed", came=sorted(came)[:10], went=sorted(went)[:10], count=len(view.members)
+            )
         for name, member in view.members.items():
-            if isinstance(member.record, Unreadable) and before.get(name) != member:
+            known = before.get(name)
+            if isinstance(member.record, Unreadable) and (known is None or known.record != member.record):
                 self._log.warning("record_unreadable", name=name, reason=member.record.reason)
