@@ -47,6 +47,7 @@ class Siblings:
         jitter: Callable[[], float],
     ) -> None:
         self.link: Latest[Link] | None = None  # None: ZooKeeper is not asked, or not yet
+        self.expirations = 0  # sessions that ZooKeeper has given up
         self._where = where
         self._wishes = wishes
         self._report = report
@@ -69,16 +70,25 @@ class Siblings:
         ) as directory:
             self.link = directory.link
             try:
-                await membership.take_part(
-                    directory,
-                    self._wishes,
-                    self._report,
-                    root=config.root,
-                    pod=config.pod_id,
-                    jitter=self._jitter,
-                )
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self._count(directory.link), name="expirations")
+                    await membership.take_part(
+                        directory,
+                        self._wishes,
+                        self._report,
+                        root=config.root,
+                        pod=config.pod_id,
+                        jitter=self._jitter,
+                    )
             finally:
                 self.link = None
+
+    async def _count(self, link: Latest[Link]) -> None:
+        session = 0
+        async for now in link:
+            if now.session_id not in {0, session}:
+                self.expirations += session != 0
+                session = now.session_id
 
     async def _resolve(self, name: str) -> tuple[str, ...]:
         return await self._names.addresses(name, within=LOOK_UP)

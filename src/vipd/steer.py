@@ -5,7 +5,8 @@ change it; what the siblings are to know of it goes out as wishes.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
@@ -72,6 +73,7 @@ class Steering:
         self.rib = Latest(LocRib())
         self.states: Latest[Mapping[str, State]] = Latest({})  # health by service, for the hooks
         self.wishes: Latest[Mapping[str, Wish]] = Latest({})  # by service, for the siblings
+        self.takeovers: Counter[tuple[str, str]] = Counter()  # VIPs begun at rank 0, by service and verdict
 
     async def follow(self) -> Never:
         loop = asyncio.get_running_loop()
@@ -92,6 +94,7 @@ class Steering:
         moved = {name for name in known if _moved(before.get(name), courses.get(name))}
         if moved:
             _tell(before, courses, moved)
+            self.takeovers.update(_taken(before, courses, moved))
         self.announcements.set({name: course.announcements for name, course in courses.items()})
         routes = self._routes(facts.config) if moved else self.rib.value.routes
         self.rib.set(LocRib(routes=routes, policies=facts.config.policies))
@@ -172,6 +175,17 @@ def _moved(before: Course | None, after: Course | None) -> bool:
         return True
     old, new = before.announcements, after.announcements
     return old is not new and (old.verdicts != new.verdicts)
+
+
+def _taken(
+    before: Mapping[str, Course], after: Mapping[str, Course], moved: set[str]
+) -> Iterator[tuple[str, str]]:
+    """Every VIP that is announced at rank 0 from now on: its service, and why."""
+    for name in moved & after.keys():
+        old = before[name].announcements.verdicts if name in before else {}
+        for vip, verdict in after[name].announcements.verdicts.items():
+            if verdict.rank == 0 and (vip not in old or old[vip].rank != 0):
+                yield name, verdict.word.value
 
 
 def _state(service: Service, known: Me) -> State:

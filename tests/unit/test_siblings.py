@@ -62,6 +62,19 @@ async def test_zookeeper_is_met_once_the_sessions_have_had_their_start():
     assert server.count("Close") == 1
 
 
+async def test_sessions_that_zookeeper_has_given_up_are_counted():
+    server = FakeServer()
+    async with serving(server) as port, story(port) as told:
+        told.started.set()
+        first = await told.views.until(lambda view: view is not None)
+        server.reset_all()
+        await told.siblings.link.until(lambda link: link.generation == 2)
+        server.realm.expire(told.siblings.link.value.session_id)
+        server.reset_all()
+        await told.views.until(lambda view: view is not None and view.own != first.own)
+        assert told.siblings.expirations == 1
+
+
 async def test_another_configuration_is_another_session_and_none_is_none():
     server = FakeServer()
     async with serving(server) as port, story(port) as told:

@@ -230,6 +230,7 @@ async def test_time_alone_moves_a_decision():
         assert told.words == {Word.WAITING}
         await asyncio.sleep(0.2)
         assert told.words == {Word.COLD}
+        assert not told.steering.takeovers, "at the last rank"
         assert {route.rank for route in told.steering.rib.value.routes.values()} == {1}
 
 
@@ -238,6 +239,7 @@ async def test_what_is_assigned_is_announced_and_claimed_once_it_is_acknowledged
     async with story(shared()) as told:
         await told.learn(views={"apex": view(own(told))})
         assert told.words == {Word.ASSIGNED}
+        assert told.steering.takeovers == {("apex", "ASSIGNED"): 2}
         rib = told.steering.rib.value
         assert set(rib.routes.values()) == {PLAIN, COSTLY}
         assert told.wish.record.announcing == {}
