@@ -11,9 +11,9 @@ from vipd.bgp.speaker import Standing
 from vipd.bgp.wire import Prefix
 from vipd.config import Config, CoordinationConfig, ServiceConfig, SpeakerConfig
 from vipd.coord.ensemble import Ensemble, Server
-from vipd.coord.member import Me, Member, Phase, Record, Service, View, Vip, Word
+from vipd.coord.member import Member, Phase, Record, Service, View, Vip, Word
 from vipd.coord.membership import Wish
-from vipd.facts import Facts, me
+from vipd.facts import Facts
 from vipd.health import Check, CheckStatus, Health, Result, TcpProbe
 from vipd.latest import Latest
 from vipd.steer import Steering
@@ -60,28 +60,6 @@ async def settle(steering: Steering, facts: Latest[Facts], *then: Facts) -> list
             ribs.append(steering.rib.value)
         following.cancel()
     return ribs
-
-
-def test_a_check_that_has_not_run_fails_its_service_and_says_so():
-    assert me(service(checks=[EVERY]), Facts(config=config())) == Me(failing="check tcp: has not run yet")
-
-
-def test_the_reason_is_the_first_failing_checks_last_word():
-    checks = {"apex/tcp": status(EVERY, Health.DOWN), "apex/six": status(SINGLE, Health.RISING, "slow")}
-    known = me(service(checks=[EVERY, SINGLE]), Facts(config=config(), checks=checks))
-    assert known == Me(failing="check tcp: refused", failing_vips={TWO: "check six: slow"})
-
-
-def test_a_check_of_one_vip_speaks_for_that_one_alone():
-    checks = {"apex/tcp": status(EVERY, Health.FALLING), "apex/six": status(SINGLE, Health.DOWN)}
-    known = me(service(checks=[EVERY, SINGLE]), Facts(config=config(), checks=checks))
-    assert known == Me(failing_vips={TWO: "check six: refused"})
-
-
-def test_held_addresses_matter_only_where_they_are_required():
-    facts = Facts(config=config(), held=frozenset({ONE}))
-    assert me(service(), facts).held is None
-    assert me(service(require_address=True), facts).held == {ONE}
 
 
 async def test_what_stands_becomes_routes_each_with_its_own_levers():
