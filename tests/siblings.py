@@ -1,0 +1,116 @@
+"""What a pod sees of its siblings, for the tests of coordination."""
+
+from dataclasses import replace
+
+from vipd.coord.case import Memory
+from vipd.coord.decision import Decision, decide
+from vipd.coord.member import Me, Member, Phase, Record, Service, Unreadable, View, Vip, Word
+
+A, B, C = Vip("192.0.2.1"), Vip("192.0.2.2"), Vip("192.0.2.3")
+ALL = frozenset({A, B, C})
+ME = "pod-m"
+OWN = "pod-m~1"
+
+
+def record(*, eligible=ALL, serves=ALL, claims=(), phase=Phase.RUNNING, suspect=(), zone="", weight=1, up=2):
+    """A record; claims are VIPs at rank 0, or a mapping."""
+    return Record(
+        algorithm=1,
+        zone=zone,
+        weight=weight,
+        phase=phase,
+        sessions_up=up,
+        sessions_configured=2,
+        serves=serves,
+        eligible=frozenset(eligible),
+        suspect=frozenset(suspect),
+        announcing=dict(claims) if isinstance(claims, dict) else dict.fromkeys(claims, 0),
+    )
+
+
+def member(name: str, told=None, *, czxid=10, version=1, **facts) -> Member:
+    return Member(
+        name=name,
+        pod=name.partition("~")[0],
+        czxid=czxid,
+        version=version,
+        record=told if isinstance(told, Unreadable) else record(**facts),
+    )
+
+
+def me(**facts) -> Me:
+    return Me(**{"pod": ME, "sessions_up": 2, "sessions_configured": 2, **facts})
+
+
+def told(rank=0, *vips: Vip, **facts) -> Me:
+    """A pod whose routes for these VIPs have been acknowledged."""
+    return me(acknowledged=dict.fromkeys(vips, rank), carried=frozenset(vips), **facts)
+
+
+class Pod:
+    """The pod that decides, what it remembers, and what it sees; its own record is as last written."""
+
+    def __init__(self, service: Service, *others: Member, now: float = 0.0) -> None:
+        self.service, self.now = service, now
+        self.others = {other.name: other for other in others}
+        self.own = member(OWN, czxid=1, eligible=())
+        self.facts = me()
+        self.memory = Memory()
+        self.seen: dict = {"read_at": now, "trusted_until": 1e9}
+        self.decided: Decision | None = None
+
+    def view(self) -> View:
+        members = {self.own.name: self.own, **self.others}
+        return View(**{"own": self.own.name, "members": members, **self.seen})
+
+    def sees(self, *others: Member, **seen) -> "Pod":
+        """Replace what is seen of those members; and of the view."""
+        self.others |= {other.name: other for other in others}
+        self.seen |= seen
+        return self
+
+    def misses(self, *names: str) -> "Pod":
+        for name in names:
+            del self.others[name]
+        return self
+
+    def decide(self, *, after: float = 0.0, view: object = ..., **facts) -> Decision:
+        """Decide, some time later."""
+        self.now += after
+        self.facts = replace(self.facts, **facts)
+        known = self.view() if view is ... else view
+        self.decided = decide(self.service, self.facts, known, self.memory, self.now)
+        self.memory = self.decided.memory
+        return self.decided
+
+    def acknowledge(self) -> Decision:
+        """All that stands reaches every ToR, and our record says what it should."""
+        standing = {v: e.rank for v, e in self.verdicts.items() if e.rank is not None}
+        self.decide(acknowledged=standing, carried=frozenset(standing))
+        return self.write()
+
+    def write(self, *, without=frozenset()) -> Decision:
+        """Our record is written as wished, and read back; `without` is what a release takes out."""
+        wished = self.decided.record
+        left = {vip: rank for vip, rank in wished.announcing.items() if vip not in without}
+        self.own = replace(self.own, record=replace(wished, announcing=left), version=self.own.version + 1)
+        return self.decide()
+
+    def lose(self, **facts) -> Decision:
+        """ZooKeeper is lost, now."""
+        self.seen["trusted_until"] = self.now
+        return self.decide(**facts)
+
+    def regain(self, **facts) -> Decision:
+        self.seen["trusted_until"] = 1e9
+        return self.decide(**facts)
+
+    @property
+    def verdicts(self):
+        return self.decided.announcements.verdicts
+
+    def words(self) -> dict[Vip, Word]:
+        return {vip: verdict.word for vip, verdict in self.verdicts.items()}
+
+    def ranks(self) -> dict[Vip, int]:
+        return {vip: verdict.rank for vip, verdict in self.verdicts.items() if verdict.rank is not None}
