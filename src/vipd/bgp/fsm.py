@@ -21,7 +21,7 @@ from vipd.bgp.attributes import Outcome
 from vipd.bgp.capabilities import Capability
 from vipd.bgp.errors import NotificationError
 from vipd.bgp.framing import Framer
-from vipd.bgp.iana import CeaseError, ErrorCode, Family, FsmError, MessageType
+from vipd.bgp.iana import CeaseError, ErrorCode, Family, FsmError, MessageType, OpenError
 from vipd.bgp.messages import (
     Keepalive,
     Notification,
@@ -317,9 +317,9 @@ class Fsm:
                 self._release(State.IDLE, now)
                 return [HangUp()]
             case Expired(timer=Timer.CONNECT_RETRY):  # 9
-                down = self._note(
-                    Down(cause=Cause.CLOSED, text=f"no answer within {self._config.connect_retry:g} s"), now
-                )
+                key = ": it may be down, or have another MD5 key" if self._config.md5_key else ""
+                text = f"no answer within {self._config.connect_retry:g} s{key}"
+                down = self._note(Down(cause=Cause.CLOSED, text=text), now)
                 return [HangUp(), down, *self._start(now, passive=False)]
             case Opened():  # 16, 17
                 return self._open(step, now)
@@ -480,8 +480,19 @@ class Fsm:
         """To Idle, as the peer wishes."""
         code, subcode, octets = notification.code, notification.subcode, notification.data
         self.history.notifications["received", code, subcode] += 1
-        text = str(notification)
+        text = f"{notification}{self._hint(code, subcode)}"
         return self._fail(Down(cause=Cause.RECEIVED, text=text, code=code, subcode=subcode, data=octets), now)
+
+    def _hint(self, code: int, subcode: int) -> str:
+        """Say what a NOTIFICATION means here, where its name leaves that to be guessed."""
+        match code, subcode:
+            case ErrorCode.OPEN, OpenError.BAD_PEER_AS:
+                return f": it expects another AS of us than {self._config.local_as}"
+            case ErrorCode.OPEN, OpenError.BAD_BGP_IDENTIFIER:
+                return f": it does not take our router ID {self._config.router_id}"
+            case ErrorCode.CEASE, CeaseError.CONNECTION_COLLISION_RESOLUTION:
+                return ": it has another connection from our address"
+        return ""
 
     def _cease(self, stop: Stop, now: Seconds) -> list[Action]:
         """To Idle, and no automatic start follows."""

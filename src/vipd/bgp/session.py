@@ -40,7 +40,7 @@ from vipd.bgp.fsm import (
     Transmit,
     Up,
 )
-from vipd.bgp.iana import CeaseError, Family
+from vipd.bgp.iana import CeaseError, ErrorCode, Family
 from vipd.bgp.messages import Update
 from vipd.bgp.peer import Cause, Down, Negotiated, PeerConfig, PeerStatus, Seconds, State
 from vipd.bgp.route import LocRib, Policy, Route, next_hop_self
@@ -522,8 +522,11 @@ class Session:
             self._unsaid.clear()
             self._refreshing.clear()
             self._progressed()
-            duration = round(self._now() - self._up_since, 3)
-            self._log.warning("session_dropped", state=before, reason=down.text, duration=duration)
+            bound = self._log.bind(state=before, duration=round(self._now() - self._up_since, 3))
+            if down.cause is Cause.SENT and down.code == ErrorCode.CEASE:
+                bound.info("session_dropped", reason=down.text)
+            else:
+                bound.warning("session_dropped", reason=down.text)
 
     async def _leave(self) -> None:
         stop = self._farewell()

@@ -1,5 +1,6 @@
 """RFC 4271 section 8, read as a table; then what the table cannot show: octets, timers, memory."""
 
+from dataclasses import replace
 from ipaddress import IPv4Address
 
 import pytest
@@ -579,10 +580,28 @@ def test_the_words_of_a_received_shutdown():
     )
 
 
-def test_a_received_notification_of_another_kind_is_named():
-    octets = Notification(code=2, subcode=2).encode()
+@pytest.mark.parametrize(
+    ("code", "subcode", "text"),
+    [
+        (2, 2, f"OPEN Message Error / Bad Peer AS: it expects another AS of us than {CONFIG.local_as}"),
+        (2, 3, f"OPEN Message Error / Bad BGP Identifier: it does not take our router ID {CONFIG.router_id}"),
+        (2, 6, "OPEN Message Error / Unacceptable Hold Time"),
+        (6, 7, "Cease / Connection Collision Resolution: it has another connection from our address"),
+    ],
+)
+def test_a_received_notification_is_named_and_explained_where_its_name_leaves_that_to_be_guessed(
+    code, subcode, text
+):
+    octets = Notification(code=code, subcode=subcode).encode()
     (_, down) = at(State.OPEN_SENT).handle(Received(octets=octets), 0.0)
-    assert (down.cause, down.text) == (Cause.RECEIVED, "OPEN Message Error / Bad Peer AS")
+    assert (down.cause, down.text) == (Cause.RECEIVED, text)
+
+
+def test_a_silent_peer_may_have_another_key():
+    fsm = Fsm(replace(CONFIG, md5_key=b"secret"), lambda: 1.0)
+    fsm.handle(Start(), 0.0)
+    down = next(action for action in fsm.handle(Tick(), 5.0) if isinstance(action, Down))
+    assert down.text == "no answer within 5 s: it may be down, or have another MD5 key"
 
 
 @pytest.mark.parametrize(
