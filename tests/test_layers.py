@@ -13,10 +13,13 @@ MODULES = {
 
 PURE = {
     "vipd.health",
+    "vipd.maintenance",
+    "vipd.sharing",
     "vipd.status",
     "vipd.text",
     "vipd.text.layout",
     "vipd.text.neighbors",
+    "vipd.text.sharing",
     "vipd.text.vips",
     "vipd.config.sections",
     "vipd.demo.story",
@@ -35,12 +38,14 @@ PURE = {
     "vipd.bgp.route",
     "vipd.bgp.adj_rib_out",
     "vipd.coord.member",
+    "vipd.coord.account",
     "vipd.coord.case",
     "vipd.coord.damping",
     "vipd.coord.decision",
     "vipd.coord.ensemble",
     "vipd.coord.handover",
     "vipd.coord.layout",
+    "vipd.coord.link",
     "vipd.coord.placement",
     "vipd.coord.trust",
 }

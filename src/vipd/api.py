@@ -1,7 +1,8 @@
 """What answers when asked: GET /metrics /healthz /readyz /status, over TCP and over a unix socket.
 
-It only reads. Nothing is rendered unless asked for, and no client, slow or hostile, costs more than a few
-connections and a fifth of the loop's time.
+Over TCP it only reads. What changes anything is a POST, and is heard on the unix socket alone. Nothing
+is rendered unless asked for, and no client, slow or hostile, costs more than a few connections and a fifth of
+the loop's time.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import ExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Final, Never
+from typing import TYPE_CHECKING, Any, Final, Never
 
 import structlog
 
@@ -31,6 +32,7 @@ Seconds = float
 Source = Callable[[], Observed]
 Answer = tuple[int, str, bytes]  # HTTP status, content type, body
 Answers = Mapping[str, Callable[[], Answer]]  # by path; each call renders the page anew
+Orders = Mapping[str, Callable[[Any], object]]  # by path: from JSON to JSON, or ValueError: why not
 
 CONNECTIONS: Final = 16  # at a time, on each listener; more are closed at once
 PATIENCE: Final[Seconds] = 10.0  # for a connection, from its first octet to the last of our answer
@@ -41,15 +43,21 @@ RETRY_MAX: Final[Seconds] = 60.0
 
 METHODS: Final = ("GET", "HEAD")
 JSON: Final = "application/json"
+NOBODY: Final[Orders] = {}  # may change anything
+LONGEST: Final = 16384  # octets of an order
 
 
 @asynccontextmanager
 async def serve(
-    config: Latest[ApiConfig], source: Source, *, after: Callable[[], Awaitable[object]] | None = None
+    config: Latest[ApiConfig],
+    source: Source,
+    *,
+    orders: Orders = NOBODY,
+    after: Callable[[], Awaitable[object]] | None = None,
 ) -> AsyncIterator[None]:
     """Answer while inside. The libraries are imported, and the listeners opened, once `after()` is done."""
     async with asyncio.TaskGroup() as group:
-        serving = group.create_task(_serve(config, source, after), name="api")
+        serving = group.create_task(_serve(config, source, orders, after), name="api")
         try:
             yield
         finally:
@@ -57,7 +65,10 @@ async def serve(
 
 
 async def _serve(
-    config: Latest[ApiConfig], source: Source, after: Callable[[], Awaitable[object]] | None
+    config: Latest[ApiConfig],
+    source: Source,
+    orders: Orders,
+    after: Callable[[], Awaitable[object]] | None,
 ) -> Never:
     if after is not None:
         await after()
@@ -66,7 +77,7 @@ async def _serve(
     places: Latest[Mapping[str, Place]] = Latest({})
 
     async def listen(kind: str, place: Place) -> None:
-        await _listen(kind, place, answers)
+        await _listen(kind, place, answers, orders if kind == "unix" else NOBODY)
 
     async with asyncio.TaskGroup() as group:
         group.create_task(follow(places, listen), name="api listeners")
@@ -97,7 +108,16 @@ def _answers(source: Source) -> Answers:
     def scrape() -> Answer:
         return 200, metrics.CONTENT_TYPE, metrics.page(source(), process)
 
-    return {"/healthz": healthz, "/readyz": readyz, "/status": status, "/metrics": scrape}
+    def maintenance() -> Answer:
+        return 200, JSON, _json({"maintenance": dict(source().maintenance)})
+
+    return {
+        "/healthz": healthz,
+        "/readyz": readyz,
+        "/status": status,
+        "/metrics": scrape,
+        "/maintenance": maintenance,
+    }
 
 
 class _Pace:
@@ -119,17 +139,27 @@ class _Pace:
                 self._rested_at = ended + REST * (ended - began)
 
 
-async def _answer(request: "web.BaseRequest", answers: Answers, pace: _Pace) -> Answer:
+async def _answer(request: "web.BaseRequest", answers: Answers, orders: Orders, pace: _Pace) -> Answer:
+    order = orders.get(request.path) if request.method == "POST" else None
     page = answers.get(request.path)
     if page is None:
         return 404, JSON, _json({"error": f"there is no {request.path}", "pages": sorted(answers)})
-    if request.method not in METHODS:
+    if order is None and request.method not in METHODS:
         return 405, JSON, _json({"error": f"{request.method} is not allowed", "allowed": METHODS})
     try:
-        return await pace.render(page)
+        return await (pace.render(page) if order is None else _obey(request, order))
     except Exception:
         log.exception("request_failed", path=request.path)
         return 500, JSON, _json({"error": "this is a bug in vipd; its log has the traceback"})
+
+
+async def _obey(request: "web.BaseRequest", order: Callable[[Any], object]) -> Answer:
+    if (request.content_length or 0) > LONGEST:
+        return 413, JSON, _json({"error": f"an order takes at most {LONGEST} octets"})
+    try:
+        return 200, JSON, _json(order(json.loads(await request.read())))
+    except (ValueError, RecursionError) as error:
+        return 400, JSON, _json({"error": str(error)})
 
 
 def _json(value: object) -> bytes:
@@ -139,14 +169,14 @@ def _json(value: object) -> bytes:
 # --- where it is answered -----------------------------------------------------------------------------
 
 
-async def _listen(kind: str, place: Place, answers: Answers) -> None:
+async def _listen(kind: str, place: Place, answers: Answers, orders: Orders) -> None:
     """Serve at one place for ever; where that is taken or forbidden, try again, ever more rarely."""
     from aiohttp import web  # noqa: PLC0415 - too heavy for the start
 
     pace = _Pace()
 
     async def respond(request: web.BaseRequest) -> web.StreamResponse:
-        status, content_type, body = await _answer(request, answers, pace)
+        status, content_type, body = await _answer(request, answers, orders, pace)
         headers = {"Content-Type": content_type, "Server": "vipd"}
         response = web.Response(status=status, body=body, headers=headers)
         if status == 405:

@@ -119,13 +119,51 @@ def vips(arguments: Namespace) -> int:
 def why(arguments: Namespace) -> int:
     from vipd import text
 
-    everything = _everything(arguments)
     address = _address(arguments.vip)
+    if arguments.zookeeper:
+        from vipd import verbs
+
+        return _print(arguments, _done(lambda: verbs.why(arguments, address)), text.shared_why)
+    everything = _everything(arguments)
     explanation = text.explain(everything, address)
     if explanation is not None:
         return _print(arguments, explanation, text.why)
     known = [vip["vip"] for service in everything["services"] for vip in service["vips"]]
     raise Refused(os.EX_DATAERR, f"no service has the VIP {address}; {_there_are(known)}")
+
+
+def maintenance(arguments: Namespace) -> int:
+    from vipd import text
+
+    if arguments.local:
+        return _print(arguments, _locally(arguments), text.local_maintenance)
+    from vipd import verbs
+
+    if arguments.action == "status":
+        return _print(arguments, _done(lambda: verbs.standing(arguments)), text.maintenance)
+    if arguments.service is None:
+        raise Refused(os.EX_USAGE, "which service? Or --local, for all of this pod")
+    arguments.lifted = arguments.action == "off"
+    _want_reason(arguments)
+    return _print(arguments, _done(lambda: verbs.maintenance(arguments)), text.ordered)
+
+
+def drain(arguments: Namespace) -> int:
+    from vipd import text, verbs
+
+    arguments.lifted = arguments.verb == "undrain"
+    _want_reason(arguments)
+    return _print(arguments, _done(lambda: verbs.drain(arguments)), text.ordered)
+
+
+def undrain(arguments: Namespace) -> int:
+    return drain(arguments)
+
+
+def members(arguments: Namespace) -> int:
+    from vipd import text, verbs
+
+    return _print(arguments, _done(lambda: verbs.members(arguments)), text.members)
 
 
 def convert(arguments: Namespace) -> int:
@@ -165,7 +203,22 @@ def completion(arguments: Namespace) -> int:
 
 VERBS: Final[dict[str, Callable[[Namespace], int]]] = {
     verb.__name__: verb
-    for verb in (run, check, status, neighbors, vips, why, convert, demo, healthcheck, completion)
+    for verb in (
+        run,
+        check,
+        status,
+        neighbors,
+        vips,
+        why,
+        maintenance,
+        drain,
+        undrain,
+        members,
+        convert,
+        demo,
+        healthcheck,
+        completion,
+    )
 }
 
 
@@ -186,6 +239,42 @@ def _everything(arguments: Namespace) -> Any:
             os.EX_UNAVAILABLE, f"the vipd at {arguments.socket} is of another version than this command"
         )
     return everything
+
+
+def _done(verb: Callable[[], Any]) -> Any:
+    """Do a verb over ZooKeeper."""
+    import structlog
+
+    from vipd.verbs import NotDone
+
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("critical"))  # we tell
+    try:
+        return verb()
+    except NotDone as refused:
+        raise Refused(refused.status, str(refused)) from refused
+
+
+def _locally(arguments: Namespace) -> Any:
+    """Have the daemon on this machine take its own announcements off the air, or back; or say what stands."""
+    from vipd.daemon import Unreachable, ask, tell
+    from vipd.who import who
+
+    if arguments.action != "status":
+        _want_reason(arguments, lifted=arguments.action == "off")
+    reason = f"{who()}: {arguments.reason}" if arguments.reason else ""
+    wish = {"on": arguments.action == "on", "service": arguments.service, "reason": reason}
+    try:
+        if arguments.action == "status":
+            return ask(arguments.socket, "/maintenance")
+        return tell(arguments.socket, "/maintenance", wish)
+    except Unreachable as unreachable:
+        raise Refused(os.EX_UNAVAILABLE, str(unreachable)) from unreachable
+
+
+def _want_reason(arguments: Namespace, *, lifted: bool | None = None) -> None:
+    """Whoever stops something says why: others will read it at night."""
+    if not (arguments.lifted if lifted is None else lifted) and not arguments.reason:
+        raise Refused(os.EX_USAGE, "say why: --reason TEXT")
 
 
 def _print(arguments: Namespace, answer: Any, render: Callable[[Any], str]) -> int:

@@ -19,7 +19,17 @@ class Forbidden(Unreachable):
 
 def ask(path: str, page: str) -> Any:
     """Return the JSON of a page such as "/status". Raises Unreachable, and Forbidden of that kind."""
-    request = f"GET {page} HTTP/1.0\r\nHost: vipd\r\n\r\n"
+    return _exchange(path, f"GET {page} HTTP/1.0\r\nHost: vipd\r\n\r\n")
+
+
+def tell(path: str, page: str, wish: Any) -> Any:
+    """Have the daemon do something, and return the JSON of its answer. Raises Unreachable."""
+    body = json.dumps(wish)
+    head = f"POST {page} HTTP/1.0\r\nHost: vipd\r\nContent-Type: application/json\r\n"
+    return _exchange(path, f"{head}Content-Length: {len(body)}\r\n\r\n{body}")
+
+
+def _exchange(path: str, request: str) -> Any:
     try:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(PATIENCE)

@@ -16,8 +16,8 @@ exit status:
   0   done
   1   healthcheck: not alive
   64  wrong use of this command
-  65  no such VIP or neighbour; a file that cannot be converted
-  69  no vipd answers at the socket
+  65  no such VIP, neighbour, service or pod; a file that cannot be converted
+  69  no vipd answers at the socket; ZooKeeper was not reached in time
   70  a bug in vipd
   74  reading or writing failed
   77  permission denied
@@ -89,6 +89,10 @@ def parser() -> Parser:
         standard error, with its key, its value and what is allowed; so are warnings, of what is allowed
         and most likely not meant. Nothing is contacted and nothing is changed.
 
+        Where pods coordinate, comments at the end tell what the times come to: every timer, what a VIP
+        waits for at worst, the grace period that a pod needs, and what is on the air when power returns
+        before ZooKeeper.
+
         examples:
           vipd check                         # the file that `vipd run` would read
           vipd check vipd.toml && systemctl reload vipd
@@ -154,15 +158,89 @@ def parser() -> Parser:
         "why a VIP is announced, or is not",
         """
         Explain one VIP: the verdict on it, what that rests on (each check with its last result), and which
-        neighbour has been told or why not.
+        neighbour has been told or why not. Where pods coordinate: who should announce it, who does, what is
+        awaited, and how old each of these facts is.
+
+        With --zookeeper, no daemon is asked but the records of all pods, from wherever you are.
 
         examples:
           vipd why 192.0.2.166
           vipd why 2001:db8::1 -o json
+          vipd why 192.0.2.166 --zookeeper zk1,zk2,zk3
         """,
     )
     why.add_argument("vip", metavar="VIP", help="an address of a service")
     _asking(why)
+    _zookeeper(why)
+
+    maintenance = verb(
+        "maintenance",
+        "take a service off the air everywhere, or back",
+        """
+        Take a service off the air on all of its pods, or back, through ZooKeeper; or say what stands. An
+        order stands until it is lifted: --until is when it ought to be, for whoever is alerted, and lifts
+        nothing. --local speaks to the daemon on this machine instead, which needs no ZooKeeper: it takes
+        off this pod's own announcements, of one service or of all, until told otherwise or restarted.
+
+        examples:
+          vipd maintenance on apex --reason "new certificates" --until 2h
+          vipd maintenance status
+          vipd maintenance off apex --reason done --zookeeper zk1,zk2,zk3
+          vipd maintenance on --local --reason "disk is failing"
+        """,
+    )
+    maintenance.add_argument("action", choices=("on", "off", "status"), help="what to do")
+    maintenance.add_argument("service", nargs="?", metavar="SERVICE", help="which one")
+    maintenance.add_argument("--local", action="store_true", help="only on this pod, by its daemon's socket")
+    _ordering(maintenance)
+    _asking(maintenance)
+    _zookeeper(maintenance)
+
+    drain = verb(
+        "drain",
+        "have a pod hand over all that it announces, and stay",
+        """
+        Have a pod hand over to the others all that it announces, of every service, through ZooKeeper. It
+        keeps its sessions and stays out of it until `vipd undrain`. A VIP for which there is no other pod
+        stays where it is. --until is when it ought to be lifted, for whoever is alerted, and lifts nothing.
+
+        examples:
+          vipd drain --reason "kernel update"          # this machine's pod
+          vipd drain lb-7 --reason "rack move" --until 2026-11-21T18:00 --zookeeper zk1,zk2,zk3
+        """,
+    )
+    undrain = verb(
+        "undrain",
+        "have a drained pod take part again",
+        """
+        Have a drained pod take part again, through ZooKeeper.
+
+        examples:
+          vipd undrain
+          vipd undrain lb-7 --reason "rack moved" --zookeeper zk1,zk2,zk3
+        """,
+    )
+    for each in (drain, undrain):
+        each.add_argument("pod", nargs="?", metavar="POD", help="its pod-id (that of this host)")
+        _ordering(each)
+        _output(each)
+        _zookeeper(each)
+
+    members = verb(
+        "members",
+        "the pods that share a service, as ZooKeeper has them",
+        """
+        List the pods that share a service, or every service, as their records in ZooKeeper have it: how
+        many VIPs each is eligible for and announces, and what is amiss. No daemon is asked.
+
+        examples:
+          vipd members apex
+          vipd members --zookeeper zk1,zk2,zk3 -o json | jq -r '.[].members[].pod'
+        """,
+    )
+    members.add_argument("service", nargs="?", metavar="SERVICE", help="only this one")
+    _output(members)
+    _zookeeper(members)
 
     convert = verb(
         "convert",
@@ -243,6 +321,36 @@ def _socket(parser: Parser) -> None:
 
 
 def _asking(parser: Parser) -> None:
+    _output(parser)
+    _socket(parser)
+
+
+def _ordering(parser: Parser) -> None:
+    parser.add_argument("--reason", metavar="TEXT", help="why: pods tell it in their logs and in `vipd why`")
+    parser.add_argument("--until", metavar="WHEN", help='when it ought to end: "2h", or "2026-11-21T18:00"')
+    parser.add_argument("--anyway", action="store_true", help="though nobody of that name has registered")
+
+
+def _zookeeper(parser: Parser) -> None:
+    """Say where ZooKeeper is. Left out: as the configuration has it."""
+    told = parser.add_argument_group("where ZooKeeper is, if not as the configuration has it")
+    told.add_argument(
+        "--zookeeper",
+        metavar="HOST:PORT,...",
+        default=os.environ.get("VIPD_ZOOKEEPER"),
+        help="its servers, a chroot behind the last ($VIPD_ZOOKEEPER)",
+    )
+    told.add_argument("--root", metavar="PATH", default="/vipd", help="what all of vipd is below (/vipd)")
+    told.add_argument("--auth-file", metavar="FILE", help='holds "user:password" of the digest scheme')
+    told.add_argument("--tls", action="store_true", help="speak TLS, as the options below say, or any")
+    told.add_argument("--tls-ca", metavar="FILE", help="the CA certificates that are trusted")
+    told.add_argument("--tls-certificate", metavar="FILE", help="our own certificate")
+    told.add_argument("--tls-key", metavar="FILE", help="its private key")
+    told.add_argument("--timeout", metavar="SECONDS", type=float, default=10.0, help="for all of it (10)")
+    _config(parser)
+
+
+def _output(parser: Parser) -> None:
     parser.add_argument(
         "-o",
         "--output",
@@ -250,4 +358,3 @@ def _asking(parser: Parser) -> None:
         default="text",
         help="what to print: text (default) or json",
     )
-    _socket(parser)

@@ -19,12 +19,17 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from vipd.bgp.peer import PeerStatus, State
-from vipd.coord.member import Vip
+from vipd.config.sections import ServiceConfig
+from vipd.coord.account import lost
+from vipd.coord.member import Verdict, Vip, Word
 from vipd.status import DIRECTIONS, MESSAGES, RESULTS, Observed
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 Rows = Iterable[tuple[Sequence[str], float]]  # label values, value
+
+# The verdicts on which a pod begins to announce at rank 0.
+TAKEOVERS = (Word.ASSIGNED, Word.SUBSTITUTE, Word.STEPPED_IN, Word.LAST_RESORT, Word.HELD, Word.COLD)
 
 # What alerts are written on exists before it first happens, or increase() would not see the first one.
 # Anything else comes into being with its first occurrence.
@@ -56,6 +61,7 @@ class Families(Collector):
         yield from _of_the_daemon(self._observed)
         yield from _of_peers(self._observed)
         yield from _of_checks(self._observed)
+        yield from _of_coordination(self._observed)
 
 
 def _of_the_daemon(observed: Observed) -> Iterator[Metric]:
@@ -96,6 +102,75 @@ def _of_the_daemon(observed: Observed) -> Iterator[Metric]:
         (),
         [((), observed.log_lines_dropped)],
     )
+
+
+def _of_coordination(observed: Observed) -> Iterator[Metric]:
+    yield _gauge(
+        "vipd_maintenance",
+        "Whether a service is off the air by an operator's word: everywhere (service), or here alone (pod).",
+        ("service", "scope"),
+        [
+            ((service.service.name, scope), standing)
+            for service in observed.config.services
+            for scope, standing in (
+                ("service", _rests(observed, service)),
+                ("pod", service.service.name in observed.maintenance),
+            )
+        ],
+    )
+    if observed.config.coordination is None:
+        return
+    insights = [
+        (service.service.name, insight)
+        for service in observed.config.services
+        if (insight := observed.insights.get(service.service.name)) is not None
+    ]
+    link = observed.link
+    yield _gauge(
+        "vipd_zk_connected",
+        "Whether ZooKeeper is connected and our session is beyond doubt.",
+        (),
+        [((), link is not None and link.alive(observed.now))],
+    )
+    yield _gauge(
+        "vipd_zk_session_timeout_seconds",
+        "The session timeout as negotiated; 0 before the first connection.",
+        (),
+        [((), link.timeout if link is not None and link.generation else 0.0)],
+    )
+    yield _counter(
+        "vipd_zk_session_expirations_total",
+        "Sessions that ZooKeeper has given up, and our records with them.",
+        (),
+        [((), observed.expirations)],
+    )
+    yield _gauge(
+        "vipd_zk_view_age_seconds",
+        "Since the newest complete view of the members was read; absent before the first.",
+        ("service",),
+        [((name,), observed.now - each.view.read_at) for name, each in insights if each.view is not None],
+    )
+    yield _gauge(
+        "vipd_fail_static",
+        "Whether ZooKeeper is lost, and the pod keeps what it had.",
+        ("service",),
+        [((name,), lost(each)) for name, each in insights],
+    )
+    yield _counter(
+        "vipd_takeovers_total",
+        "VIPs that this pod has begun to announce at rank 0, by the verdict it did so on.",
+        ("service", "reason"),
+        [
+            ((name, word.value), observed.takeovers.get((name, word.value), 0))
+            for name, _ in insights
+            for word in TAKEOVERS
+        ],
+    )
+
+
+def _rests(observed: Observed, service: ServiceConfig) -> bool:
+    insight = observed.insights.get(service.service.name)
+    return insight is not None and insight.memory.trust.maintenance.order is not None
 
 
 def _of_peers(observed: Observed) -> Iterator[Metric]:
@@ -239,6 +314,9 @@ def _of_vips(observed: Observed) -> Iterator[str]:
     yield from _announced(observed)
     yield from _head("vipd_vip_verdict", "Why the VIP is, or is not, announced, in one word; always 1.")
     yield from _verdicts(observed)
+    if observed.config.coordination is not None:
+        yield from _head("vipd_vip_role", "What this pod is to the VIP among those that share it; always 1.")
+        yield from _roles(observed)
     if observed.held is not None:
         yield from _head("vipd_vip_address_present", "Whether the VIP's address is on this machine.")
         yield from _present(observed, observed.held)
@@ -267,6 +345,24 @@ def _verdicts(observed: Observed) -> Iterator[str]:
         for vip, verdict in observed.verdicts(service):
             if verdict is not None:
                 yield f'{head}{vip}",verdict="{verdict.word.value}"}} 1\n'
+
+
+def _roles(observed: Observed) -> Iterator[str]:
+    for service in observed.config.services:
+        head = f'vipd_vip_role{{service="{_quote(service.service.name)}",vip="'
+        for vip, verdict in observed.verdicts(service):
+            if verdict is not None:
+                yield f'{head}{vip}",role="{_role(verdict)}"}} 1\n'
+
+
+def _role(verdict: Verdict) -> str:
+    if verdict.rank is None:
+        return "none"
+    if verdict.word in (Word.SUBSTITUTE, Word.STEPPED_IN):
+        return "substitute"
+    if verdict.word is Word.KEEPING:
+        return "keeping"
+    return "assigned" if verdict.rank == 0 else "standby"
 
 
 def _present(observed: Observed, held: frozenset[Vip]) -> Iterator[str]:

@@ -9,11 +9,14 @@ from datetime import UTC, datetime
 from shlex import join
 from typing import Any, assert_never
 
+from vipd import sharing
 from vipd.bgp.iana import describe_error
 from vipd.bgp.peer import Down, Negotiated, PeerStatus, State
 from vipd.bgp.wire import Prefix
-from vipd.config.sections import Config, ServiceConfig
-from vipd.coord.member import Announcements, Phase, Verdict, Vip
+from vipd.config.sections import Config, CoordinationConfig, ServiceConfig
+from vipd.coord.account import Account, Insight, account, awaits_grace, lost, trusted, unsettled
+from vipd.coord.link import Link
+from vipd.coord.member import Announcements, Phase, Verdict, Vip, Word
 from vipd.health import Check, CheckStatus, ExecProbe, FileProbe, Health, HttpProbe, Result, TcpProbe
 
 SCHEMA = 1  # of the JSON; grows when a field changes its meaning or goes, not when one is added
@@ -59,6 +62,12 @@ class Observed:
     lag: Seconds = 0.0  # of the event loop, latest
     lag_max: Seconds = 0.0  # since the start
     log_lines_dropped: int = 0
+    maintenance: Mapping[str, str] = field(default_factory=dict)  # by service: why off the air here alone
+    # What follows is of pods that coordinate.
+    link: Link | None = None  # None: ZooKeeper has not been asked yet
+    insights: Mapping[str, Insight] = field(default_factory=dict)  # by service
+    expirations: int = 0  # of our session, since the start
+    takeovers: Mapping[tuple[str, str], int] = field(default_factory=dict)  # by service and verdict
 
     def peer(self, name: str) -> PeerStatus:
         """How a configured peer fares; Idle before its session has first been heard of."""
@@ -79,6 +88,13 @@ class Observed:
             if self.peer(name).state is State.ESTABLISHED
         }
 
+    def account(self, service: ServiceConfig) -> Account | None:
+        """How a service is shared; None: it is not, or nothing has been decided yet."""
+        coordination, insight = self.config.coordination, self.insights.get(service.service.name)
+        if coordination is None or insight is None:
+            return None
+        return account(service.service, coordination.pod_id, insight, self.now)
+
     def verdicts(self, service: ServiceConfig) -> Iterator[tuple[Vip, Verdict | None]]:
         """Each VIP of a service with what was decided; None: nothing yet."""
         announcements = self.announcements.get(service.service.name)
@@ -91,27 +107,57 @@ def unready(observed: Observed) -> tuple[str, ...]:
     """Say why traffic should not be counted on yet, a sentence a cause; empty: ready.
 
     Ready is: running, and every VIP of every service announced and told to at least one Established peer.
+    Where pods coordinate, a VIP that others announce will do: see `_excused`.
     """
-    if observed.phase is not Phase.RUNNING:
+    if observed.phase not in (Phase.RUNNING, Phase.DRAINING):
         return ("this pod is leaving",)
     hearing = observed.hearing()
-    unheard = "announced, but " + ("not yet told" if hearing else "no session is Established")
     causes: list[str] = []
     for service in observed.config.services:
         vips_by_cause: dict[str, list[Vip]] = {}
         for vip, verdict in observed.verdicts(service):
-            if verdict is None:
-                cause = "not yet decided upon"
-            elif verdict.rank is None:
-                cause = f"not announced: {verdict.reason}"
-            elif not any(observed.prefixes.get(vip) in told for told in hearing.values()):
-                cause = unheard
-            else:
-                continue
-            vips_by_cause.setdefault(cause, []).append(vip)
+            told = any(observed.prefixes.get(vip) in prefixes for prefixes in hearing.values())
+            cause = _unready(observed, service, vip, verdict, told=told)
+            if cause is not None:
+                vips_by_cause.setdefault(cause, []).append(vip)
         for cause, vips in vips_by_cause.items():
             causes.append(f"{service.service.name}: {_some(vips)} {cause}")
     return tuple(causes)
+
+
+def _unready(
+    observed: Observed, service: ServiceConfig, vip: Vip, verdict: Verdict | None, *, told: bool
+) -> str | None:
+    """Say why one VIP keeps the pod from being ready; None: it does not."""
+    if verdict is None:
+        return "not yet decided upon"
+    if verdict.rank is None and not _excused(observed, service, verdict):
+        return f"not announced: {verdict.reason}"
+    if verdict.rank is not None and not told:
+        return "announced, but " + ("not yet told" if observed.hearing() else "no session is Established")
+    insight = observed.insights.get(service.service.name)
+    if insight is None or not trusted(insight) or verdict.word is Word.MAINTENANCE:
+        return None
+    return unsettled(service.service, insight, vip, observed.now)
+
+
+def _excused(observed: Observed, service: ServiceConfig, verdict: Verdict) -> bool:
+    """Whether a VIP need not be announced here for the pod to be ready.
+
+    By this pod's own fault, never. While ZooKeeper is lost, whatever is as it should be then. In maintenance
+    of the whole service, and where others announce it: yes, and whether this one could is asked next.
+    """
+    name = service.service.name
+    insight = observed.insights.get(name)
+    if insight is None or verdict.word in (Word.UNHEALTHY, Word.NOT_HELD, Word.LEFT, Word.DAMPED):
+        return False
+    if verdict.word is Word.MAINTENANCE:
+        return name not in observed.maintenance
+    if verdict.word is Word.WAITING:
+        return lost(insight) or (
+            not trusted(insight) and not awaits_grace(service.service, insight, observed.now)
+        )
+    return True
 
 
 def snapshot(observed: Observed) -> Json:
@@ -145,6 +191,8 @@ def snapshot(observed: Observed) -> Json:
         },
         "loop": {"lag": round(observed.lag, 6), "lag_max": round(observed.lag_max, 6)},
         "log": {"lines_dropped": observed.log_lines_dropped},
+        "maintenance": dict(observed.maintenance),
+        "coordination": _coordination(observed, config.coordination),
         "neighbors": [_neighbor(observed, observed.peer(name)) for name in config.neighbors],
         "services": [_service(observed, service) for service in config.services],
     }
@@ -177,6 +225,25 @@ def health(statuses: Collection[CheckStatus]) -> Health:
     worst = (Health.DISABLED, Health.DOWN, Health.RISING, Health.FALLING)
     present = {status.health for status in statuses if status.check.vip is None}
     return next((word for word in worst if word in present), Health.UP)
+
+
+def _coordination(observed: Observed, config: CoordinationConfig | None) -> Json | None:
+    if config is None:
+        return None
+    asked = config.ensemble.session_timeout
+    link = observed.link
+    return {
+        "pod_id": config.pod_id,
+        "zone": config.zone,
+        "weight": config.weight,
+        "root": config.root,
+        "servers": [str(server) for server in config.ensemble.servers],
+        "connection": link and sharing.connection(link, asked, observed.expirations, observed.now),
+        "takeovers": [
+            {"service": service, "verdict": word, "count": count}
+            for (service, word), count in sorted(observed.takeovers.items())
+        ],
+    }
 
 
 def _neighbor(observed: Observed, peer: PeerStatus) -> Json:
@@ -259,6 +326,7 @@ def _service(observed: Observed, service: ServiceConfig) -> Json:
     checks = [observed.check(key, check) for key, check in service.checks.items()]
     hearing = tuple(observed.hearing().items())
     held = observed.held
+    shared = observed.account(service)
     return {
         "name": service.service.name,
         "health": health(checks).value,
@@ -273,9 +341,11 @@ def _service(observed: Observed, service: ServiceConfig) -> Json:
                 "announced_to": [name for name, told in hearing if observed.prefixes.get(vip) in told],
                 "neighbors": _audience(service, vip),
                 "held": None if held is None else vip in held,
+                "sharing": shared and sharing.vip(shared.vips[vip]),
             }
             for vip, verdict in observed.verdicts(service)
         ],
+        "coordination": shared and sharing.service(shared),
         "checks": [_check(observed, status) for status in checks],
     }
 

@@ -72,13 +72,14 @@ class Answer:
         return json.loads(self.body)
 
 
-async def ask(where: tuple[str, int] | str, path: str, method: str = "GET") -> Answer:
+async def ask(where: tuple[str, int] | str, path: str, method: str = "GET", body: str = "") -> Answer:
     connecting = (
         asyncio.open_unix_connection(where) if isinstance(where, str) else asyncio.open_connection(*where)
     )
     async with asyncio.timeout(20):
         reader, writer = await connecting
-        writer.write(f"{method} {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        length = f"Content-Length: {len(body)}\r\n" if body else ""
+        writer.write(f"{method} {path} HTTP/1.1\r\nHost: x\r\n{length}\r\n{body}".encode())
         octets = await reader.read()
         writer.close()
         await writer.wait_closed()
@@ -139,7 +140,7 @@ async def test_what_there_is_not(config, events):
         assert answer.status == 404
         assert answer.json == {
             "error": "there is no /statsu",
-            "pages": ["/healthz", "/metrics", "/readyz", "/status"],
+            "pages": ["/healthz", "/maintenance", "/metrics", "/readyz", "/status"],
         }
 
 
@@ -148,6 +149,60 @@ async def test_what_may_not_be_done(config, events):
         answer = await ask(config.listen, "/status", "DELETE")
         assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")
         assert answer.json == {"error": "DELETE is not allowed", "allowed": ["GET", "HEAD"]}
+
+
+async def post(where: tuple[str, int] | str, path: str, body: str) -> Answer:
+    return await ask(where, path, "POST", body)
+
+
+@asynccontextmanager
+async def obeying(config: ApiConfig, events: list, order: Callable[[object], object]) -> AsyncIterator[None]:
+    async with api.serve(Latest(config), observed, orders={"/maintenance": order}):
+        await until(lambda: sum(event["event"] == "api_listening" for event in events) == 2)
+        yield
+
+
+async def test_an_order_is_taken_on_the_unix_socket_alone(config, events):
+    taken = []
+
+    def order(wish: object) -> object:
+        taken.append(wish)
+        return {"done": True}
+
+    async with obeying(config, events, order):
+        answer = await post(config.socket, "/maintenance", '{"on": true}')
+        assert (answer.status, answer.json, taken) == (200, {"done": True}, [{"on": True}])
+        over_tcp = await post(config.listen, "/maintenance", '{"on": true}')
+        assert (over_tcp.status, over_tcp.headers["allow"]) == (405, "GET, HEAD")
+        assert (await post(config.socket, "/status", "{}")).status == 405
+        assert len(taken) == 1
+
+
+async def test_an_order_that_is_refused_says_why(config, events):
+    def order(wish: object) -> object:
+        raise ValueError(f"not {wish}")
+
+    async with obeying(config, events, order):
+        refused = await post(config.socket, "/maintenance", "7")
+        assert (refused.status, refused.json) == (400, {"error": "not 7"})
+        assert (await post(config.socket, "/maintenance", "{")).status == 400
+        assert (await post(config.socket, "/maintenance", "[" * 10_000)).status == 400
+        assert (await post(config.socket, "/maintenance", " " * 20_000)).status == 413
+
+
+async def test_a_bug_in_an_order_is_told_and_ends_nothing(config, events):
+    def order(wish: object) -> object:
+        raise RuntimeError("a bug")
+
+    async with obeying(config, events, order):
+        assert (await post(config.socket, "/maintenance", "1")).status == 500
+        assert (await ask(config.socket, "/healthz")).status == 200
+    assert any(event["event"] == "request_failed" for event in events)
+
+
+async def test_what_is_off_the_air_here_can_be_read(config, events):
+    async with serving(Latest(config), events, lambda: observed(maintenance={"apex": "disk"})):
+        assert (await ask(config.listen, "/maintenance")).json == {"maintenance": {"apex": "disk"}}
 
 
 async def test_a_bug_in_a_page_is_told_and_ends_nothing(config, events):

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -365,9 +366,9 @@ async def test_examples_parse():
     found = 0
     for name, verb in next(a for a in parser()._actions if a.dest == "verb").choices.items():
         for line in (verb.description or "").partition("examples:")[2].splitlines():
-            words = line.replace("(", " ").replace("|", " | ").split()
+            words = shlex.split(line.replace("(", " ").replace(")", " ").replace("|", " | "), comments=True)
             if words[:2] == ["vipd", name]:
-                ends = [words.index(end) for end in ("#", ">", "|", "&&") if end in words]
+                ends = [words.index(end) for end in (">", "|", "&&") if end in words]
                 parser().parse_args(words[1 : min(ends, default=None)])
                 found += 1
     assert found >= 12

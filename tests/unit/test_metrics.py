@@ -7,7 +7,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from scene import CONFIG, NOW, UP, V4, V6, WALL, observed
+from shared_scene import LINK, ORDER, insight, shared, view
 from vipd.bgp.peer import State
+from vipd.coord.account import Insight
 from vipd.coord.member import Announcements, Service, Verdict, Vip, Word
 from vipd.metrics import of_the_process, page
 from vipd.status import Reading
@@ -29,8 +31,8 @@ def samples(text: str) -> dict[tuple[str, frozenset], float]:
 
 
 class Page:
-    def __init__(self, process, **changes):
-        self.text = page(observed(**changes), process).decode()
+    def __init__(self, process, scene=None, **changes):
+        self.text = page(scene or observed(**changes), process).decode()
         self.samples = samples(self.text)
 
     def __call__(self, name: str, /, **labels: str) -> float | None:
@@ -40,9 +42,9 @@ class Page:
         return {labels: value for (known, labels), value in self.samples.items() if known == name}
 
 
-@pytest.mark.parametrize("peers", [{}, {"tor-a": UP}])
-def test_promtool_has_nothing_to_say(process, peers):
-    text = Page(process, peers=peers).text
+@pytest.mark.parametrize("scene", [observed(peers={}), observed(), shared(insight(view()))])
+def test_promtool_has_nothing_to_say(process, scene):
+    text = Page(process, scene).text
     said = subprocess.run(
         ["promtool", "check", "metrics"], input=text, capture_output=True, text=True, timeout=30, check=False
     )
@@ -185,6 +187,62 @@ def test_ten_thousand_vips_have_their_series(process):
     assert len(metric.of("vipd_vip_address_present")) == 10_000
 
 
+def test_coordination(process):
+    known = insight(view(read_at=NOW - 3), at=NOW)
+    metric = Page(process, shared(known, expirations=2, takeovers={("apex", "COLD"): 5}))
+    assert metric("vipd_zk_connected") == 1
+    assert metric("vipd_zk_session_timeout_seconds") == 4
+    assert metric("vipd_zk_session_expirations_total") == 2
+    assert metric("vipd_zk_view_age_seconds", service="apex") == 3
+    assert metric("vipd_fail_static", service="apex") == 0
+    assert metric("vipd_takeovers_total", service="apex", reason="COLD") == 5
+    assert metric("vipd_takeovers_total", service="apex", reason="SUBSTITUTE") == 0
+    assert metric("vipd_vip_role", service="apex", vip=V4, role="assigned") == 1
+    assert metric("vipd_vip_role", service="apex", vip=V6, role="none") == 1
+    assert metric("vipd_maintenance", service="apex", scope="service") == 0
+
+
+def test_zookeeper_lost(process):
+    known = insight(view(read_at=NOW - 60, trusted_until=NOW - 57), at=NOW)
+    metric = Page(process, shared(known, link=replace(LINK, lease_until=NOW - 1)))
+    assert metric("vipd_zk_connected") == 0
+    assert metric("vipd_fail_static", service="apex") == 1
+
+
+def test_zookeeper_never_met(process):
+    metric = Page(process, shared(Insight(), link=None, announcements={}))
+    assert metric("vipd_zk_connected") == 0
+    assert metric("vipd_zk_session_timeout_seconds") == 0
+    assert not metric.of("vipd_zk_view_age_seconds")
+    assert not metric.of("vipd_vip_role")
+
+
+@pytest.mark.parametrize(
+    ("word", "rank", "role"),
+    [
+        (Word.ASSIGNED, 0, "assigned"),
+        (Word.HELD, 0, "assigned"),
+        (Word.COLD, 1, "standby"),
+        (Word.STANDBY, 1, "standby"),
+        (Word.STEPPED_IN, 0, "substitute"),
+        (Word.KEEPING, 0, "keeping"),
+        (Word.DAMPED, None, "none"),
+    ],
+)
+def test_roles(process, word, rank, role):
+    verdict = Verdict(word=word, reason="", rank=rank, since=NOW)
+    announcements = {"apex": Announcements(verdicts={V4: verdict})}
+    metric = Page(process, shared(Insight(), announcements=announcements))
+    assert metric("vipd_vip_role", service="apex", vip=V4, role=role) == 1
+
+
+def test_maintenance(process):
+    metric = Page(process, shared(insight(view(maintenance=ORDER)), maintenance={"apex": "disk"}))
+    assert metric("vipd_maintenance", service="apex", scope="service") == 1
+    assert metric("vipd_maintenance", service="apex", scope="pod") == 1
+    assert Page(process, maintenance={"spare": "x"})("vipd_maintenance", service="spare", scope="pod") == 1
+
+
 def test_the_document_names_every_metric_with_its_type_and_labels(process):
     told = {
         name: (kind, frozenset(re.findall(r"`(\w+)`", labels)))
@@ -192,7 +250,8 @@ def test_the_document_names_every_metric_with_its_type_and_labels(process):
             r"^\| `(vipd_\w+)` \| (\w+) \|([^|]*)\|", DOCUMENT.read_text(), re.MULTILINE
         )
     }
-    text = Page(process).text
+    known = insight(view())
+    text = page(shared(known, held=frozenset()), process).decode()
     types = dict(re.findall(r"^# TYPE (vipd_\w+) (\w+)$", text, re.MULTILINE))
     labels: dict[str, frozenset] = {}
     for name, found in samples(text):

@@ -67,7 +67,7 @@ def test_the_snapshot_is_json_and_has_the_fields_of_schema_1():
     assert everything["schema"] == 1
     assert everything.keys() == {
         "schema", "version", "pod", "pid", "phase", "uptime", "time", "ready", "unready", "config", "speaker",
-        "loop", "log", "neighbors", "services",
+        "loop", "log", "maintenance", "coordination", "neighbors", "services",
     }  # fmt: skip
     assert everything["time"] == "2026-11-21T08:00:00Z"
     assert everything["uptime"] == 200.0
@@ -147,6 +147,7 @@ def test_whoever_is_configured_is_there_from_the_first_second():
         "announced_to": [],
         "neighbors": None,
         "held": None,
+        "sharing": None,
     }
     assert [check["last"] for check in apex["checks"]] == [None, None]
     assert apex["checks"][0]["for"] == 200.0

@@ -14,6 +14,7 @@ Address = IPv4Address | IPv6Address
 
 _V4_IN_V6 = (bytes(12), bytes(10) + b"\xff\xff")  # RFC 4291 section 2.5.5
 _LOOPBACK = bytes(15) + b"\1"  # RFC 4291 section 2.5.3
+_SERVERS = 'must be ["host:port", …], or one line, "host:port,host:port/chroot"'
 _VIP = 'must be one address, "192.0.2.1" or "2001:db8::1"'
 
 
@@ -96,12 +97,14 @@ def endpoint(value: object) -> Endpoint:
 def servers(value: object) -> tuple[tuple[Server, ...], str]:
     """ZooKeeper's servers, and the chroot: a list, or one line as any client of ZooKeeper takes it."""
     chroot = ""
+    if not all(isinstance(each, str) and each.isprintable() for each in _listed(value)):
+        raise Refused(_SERVERS)
     if isinstance(value, str):
         line, slash, below = value.partition("/")
         chroot = slash + below
         value = line.split(",")
-    if not isinstance(value, list) or not value or not all(isinstance(each, str) for each in value):
-        raise Refused('must be ["host:port", …], or one line, "host:port,host:port/chroot"')
+    if not isinstance(value, list) or not value:
+        raise Refused(_SERVERS)
     try:
         found = tuple(Server.parse(each.strip()) for each in value)
         if chroot:
@@ -113,9 +116,13 @@ def servers(value: object) -> tuple[tuple[Server, ...], str]:
     return found, chroot
 
 
+def _listed(value: object) -> list[object]:
+    return value if isinstance(value, list) else [value]
+
+
 def znode(value: object) -> str:
     """The path of a node in ZooKeeper."""
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not value.isprintable():
         raise Refused('must be a path, "/…"')
     try:
         check_path(value)

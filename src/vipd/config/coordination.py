@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from vipd.config.machine import Machine
 from vipd.config.problems import Refused
 from vipd.config.reading import Reading
 from vipd.config.schema import COORDINATION
@@ -11,6 +12,7 @@ from vipd.coord.ensemble import Ensemble
 
 ALONE: Final = "needs [coordination]: without it, each pod announces its VIPs by itself"
 AT: Final = "coordination"
+THIS_MACHINE: Final = Machine()
 TLS_ONLY: Final = ("tls-ca", "tls-certificate", "tls-key", "tls-verify")
 
 
@@ -52,25 +54,39 @@ def _host_name(reading: Reading) -> str:
 
 
 def _credentials(path: str | None, reading: Reading) -> str:
-    """Return what the file of the credentials holds, "user:password"; "" without one."""
+    """Return what the file of the credentials holds; "" without one."""
     if path is None:
         return ""
     key = f"{AT}.auth-file"
     try:
-        octets, exposed = reading.machine.read_file(path)
-    except OSError as error:
-        reading.refuse(key, f"could not be read: {error.strerror}", path)
+        login, exposed = _login(path, reading.machine)
+    except Refused as refused:
+        reading.refuse(key, refused.reason, path)
         return ""
     if exposed:
         reading.warn(key, f"{path} can be read by everybody on this machine: chmod o-r")
+    return login
+
+
+def read_login(path: str, machine: Machine = THIS_MACHINE) -> str:
+    """Return the "user:password" that a file holds. Raises Refused."""
+    return _login(path, machine)[0]
+
+
+def _login(path: str, machine: Machine) -> tuple[str, bool]:
+    """Return the "user:password" that a file holds, and whether everybody may read it. Raises Refused."""
+    try:
+        octets, exposed = machine.read_file(path)
+    except OSError as error:
+        raise Refused(f"could not be read: {error.strerror}") from None
     try:
         text = octets.decode().rstrip("\r\n")
     except UnicodeDecodeError:
         text = ""
     user, _, password = text.partition(":")
     if not user or not password or not text.isprintable():
-        reading.refuse(key, 'must hold one line, "user:password"', path)
-    return text
+        raise Refused('must hold one line, "user:password"')
+    return text, exposed
 
 
 def _tls(values: Mapping[str, Any], own: Mapping[str, Any], reading: Reading) -> TlsConfig | None:

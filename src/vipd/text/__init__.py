@@ -8,9 +8,32 @@ from typing import Any
 
 from vipd.text.layout import bullets, duration, short
 from vipd.text.neighbors import neighbor, neighbor_table, neighbors
+from vipd.text.sharing import (
+    connection,
+    local_maintenance,
+    maintenance,
+    members,
+    ordered,
+    shared_why,
+    summary,
+)
 from vipd.text.vips import explain, service_table, vips, why
 
-__all__ = ["duration", "explain", "neighbor", "neighbors", "short", "status", "vips", "why"]
+__all__ = [
+    "duration",
+    "explain",
+    "local_maintenance",
+    "maintenance",
+    "members",
+    "neighbor",
+    "neighbors",
+    "ordered",
+    "shared_why",
+    "short",
+    "status",
+    "vips",
+    "why",
+]
 
 Json = Mapping[str, Any]
 
@@ -24,6 +47,7 @@ def status(everything: Json) -> str:
             *_configuration(everything["config"]),
             *_speaker(everything["speaker"]),
             *_loop(everything["loop"]),
+            *_coordination(everything),
             "",
             neighbor_table(everything["neighbors"]),
             "",
@@ -50,6 +74,15 @@ def _configuration(config: Json) -> Iterator[str]:
 def _speaker(speaker: Json) -> Iterator[str]:
     listen = f", listening on {', '.join(speaker['listen'])}" if speaker["listen"] else ""
     yield f"Speaker: AS {speaker['local_as']}, router ID {speaker['router_id']}{listen}"
+
+
+def _coordination(everything: Json) -> Iterator[str]:
+    """Say how this pod stands with its siblings; nothing where it has none."""
+    found = everything["coordination"]
+    if found is not None:
+        yield from connection(found)
+        for service in everything["services"]:
+            yield from summary(service)
 
 
 def _loop(loop: Json) -> Iterator[str]:

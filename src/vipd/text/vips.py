@@ -5,6 +5,7 @@ from typing import Any
 
 from vipd.text.layout import duration, line, paragraph, short, table
 from vipd.text.neighbors import error
+from vipd.text.sharing import order_lines, sharing
 
 Json = Mapping[str, Any]
 
@@ -50,6 +51,7 @@ def explain(everything: Json, address: str) -> Json | None:
                 return {
                     "service": service["name"],
                     **vip,
+                    "coordination": service["coordination"],
                     "checks": [check for check in service["checks"] if check["vip"] in (None, address)],
                     "neighbors": [
                         {
@@ -70,6 +72,7 @@ def why(vip: Json) -> str:
         (
             f"{vip['vip']} of service {vip['service']} is {_announced(vip)}",
             *_verdict(vip),
+            *_sharing(vip),
             "  Checks:",
             *_checks(vip["checks"]),
             "  Neighbours:",
@@ -95,6 +98,18 @@ def _verdict(vip: Json) -> Iterator[str]:
     yield from paragraph(f"Reason: {vip['reason']}", "  ")
     if vip["held"] is not None:
         yield f"  Address: {_not(vip['held'])}on this machine"
+
+
+def _sharing(vip: Json) -> Iterator[str]:
+    """Say who should announce it, and who does, where pods coordinate."""
+    shared = vip["coordination"]
+    if shared is None or vip["sharing"] is None:
+        return
+    yield from sharing(vip["sharing"], resting=shared["maintenance"] is not None)
+    yield from order_lines(shared)
+    if shared["view_age"] is not None:
+        lost = "" if shared["outage"] is None else f", and not trusted for {short(shared['outage'])}"
+        yield f"  Read from ZooKeeper: {short(shared['view_age'])} ago{lost}"
 
 
 def _checks(checks: Sequence[Json]) -> Iterator[str]:
