@@ -8,12 +8,12 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: bench clean demo help interop lint pythons setup test unit
+.PHONY: bench clean conformance demo help interop lint pythons setup test unit
 
 demo: $(VENV)/.run ## a whole rack on loopback addresses, to watch; FOREVER=1 keeps it
 	@$(BIN)/python -m vipd demo $(if $(FOREVER),--forever)
 
-test: setup lint unit pythons interop ## everything, as CI runs it: Debian packages, all tests, real peers
+test: setup lint unit conformance pythons interop ## everything, as CI runs it: Debian packages, all tests, real peers
 
 setup: $(VENV)/.test ## what the tests need: a venv, and by apt, as root, the peers
 	@scripts/packages
@@ -24,13 +24,16 @@ lint: $(VENV)/.test ## ruff and mypy
 
 # 100 % by branch is asked of the files that test_layers.py calls pure, and of no others.
 unit: $(VENV)/.test ## the fast tests: unit, property and simulated time, with coverage
-	$(BIN)/coverage run -m pytest -q -m "not interop"
+	$(BIN)/coverage run -m pytest -q -m "not interop and not conformance"
 	@pure=$$(cd tests && ../$(BIN)/python -c \
 		'import test_layers as t; print(",".join(str(t.MODULES[m]) for m in sorted(t.PURE)))') && \
 	$(BIN)/coverage report --skip-covered --fail-under=100 --include="$$pure"
 
 pythons: $(VENV)/.test ## the fast tests on every other Python that this machine has, 3.11 to 3.13
 	@scripts/other-pythons $(BIN)/python
+
+conformance: $(VENV)/.test ## the RFCs over real TCP, row by row, from the outside
+	$(BIN)/pytest -q -m conformance
 
 interop: setup ## against BIRD, FRR and GoBGP in network namespaces; as root
 	$(BIN)/pytest -q -m interop

@@ -9,6 +9,12 @@ import pytest
 from conformance.pod import LOCAL_AS, Pod
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker("conformance")
+
+
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pod]:
     pod = Pod(tmp_path_factory.mktemp("pod"))
