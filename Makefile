@@ -47,7 +47,7 @@ clean: ## remove what the other verbs made
 
 help: ## tell these verbs
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
-		while IFS='|' read -r verb words; do printf '  make %-8s %s\n' "$$verb" "$$words"; done
+		while IFS='|' read -r verb words; do printf '  make %-12s %s\n' "$$verb" "$$words"; done
 
 # A venv is as new as the dependencies that it was made of.
 $(VENV)/.run: EXTRA :=
