@@ -101,9 +101,10 @@ def test_coord_knows_only_itself(module):
     assert all(name.startswith("vipd.coord") or name in SHARED for name in ours(MODULES[module]))
 
 
-def test_aiozk_is_known_to_the_adapter_alone():
+def test_aiozk_is_known_to_the_adapter_and_to_the_server_of_the_demo_alone():
     knowing = {module for module, path in MODULES.items() if any("aiozk" in name for name in imports(path))}
-    assert knowing == {f"vipd.coord.{name}" for name in ("zk_wire", "zk_session", "zk_watched", "zookeeper")}
+    adapter = {f"vipd.coord.{name}" for name in ("zk_wire", "zk_session", "zk_watched", "zookeeper")}
+    assert knowing == {*adapter, "vipd.demo.zookeeper"}
 
 
 @pytest.mark.parametrize("module", sorted(MODULES))
