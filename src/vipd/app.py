@@ -27,10 +27,11 @@ from typing import Any
 
 import structlog
 
-from vipd import __version__, api, departure, hooks, log, loopback, probes, subprocesses
+from vipd import __version__, api, departure, hooks, log, loopback, maintenance, probes, subprocesses
 from vipd.bgp import speaker
 from vipd.bgp.peer import State
 from vipd.config import Config, ConfigError, CoordinationConfig, load
+from vipd.coord.account import Insight
 from vipd.coord.member import Phase, View, Vip
 from vipd.facts import Facts
 from vipd.health import Check, CheckStatus, Hook
@@ -114,7 +115,12 @@ class Pod:
             services={s.service.name: len(s.service.vips) for s in config.services},
         )
         async with (
-            api.serve(self._api, self._observe, after=self._sessions_had_their_start),
+            api.serve(
+                self._api,
+                self._observe,
+                orders={"/maintenance": self._maintain},
+                after=self._sessions_had_their_start,
+            ),
             running(self._lag.watch(), self._notify.watch(), subprocesses.reap_orphans()),
             running(loopback.hold(self._addresses, self._hold)),
             running(self._siblings.meet()),
@@ -165,7 +171,16 @@ class Pod:
         if self._facts.value.config.coordination is not None:
             self._facts.set(replace(self._facts.value, standing=self._speaker.standing()))
 
-    # --- signals ---
+    # --- signals, and orders ---
+
+    def _maintain(self, wish: object) -> Mapping[str, Mapping[str, str]]:
+        """Take services off the air here alone, or back on. Raises ValueError: why not."""
+        facts = self._facts.value
+        names = [service.service.name for service in facts.config.services]
+        wished = maintenance.wished(facts.maintenance, names, wish)
+        events.info("maintenance_ordered", services=dict(wished))
+        self._facts.set(replace(facts, maintenance=wished))
+        return {"maintenance": wished}
 
     def _leave(self) -> None:
         if not self._told_to_leave.is_set():
@@ -287,6 +302,15 @@ class Pod:
             lag=self._lag.latest,
             lag_max=self._lag.worst,
             log_lines_dropped=log.STDERR.dropped,
+            maintenance=facts.maintenance,
+            link=None if self._siblings.link is None else self._siblings.link.value,
+            insights={
+                name: Insight(view=course.view, memory=course.memory)
+                for name, course in self._steering.courses.items()
+                if course.wish is not None
+            },
+            expirations=self._siblings.expirations,
+            takeovers=self._steering.takeovers,
         )
 
 

@@ -1,11 +1,12 @@
 import asyncio
+import ssl
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import trustme
 from structlog.testing import capture_logs
 
-from vipd import siblings
+from vipd import reach, siblings
 from vipd.config import CoordinationConfig
 from vipd.config.sections import TlsConfig
 from vipd.coord.directory import LinkState
@@ -90,16 +91,16 @@ async def test_another_configuration_is_another_session_and_none_is_none():
 async def test_certificates_that_cannot_be_read_are_said_once_and_tried_again(tmp_path, monkeypatch):
     monkeypatch.setattr(siblings, "AGAIN", 0.02)
     looks = Latest(0)
-    look = siblings._context
+    look = reach.context
 
     def counted(tls):
         looks.set(looks.value + 1)
         return look(tls)
 
-    monkeypatch.setattr(siblings, "_context", counted)
+    monkeypatch.setattr(reach, "context", counted)
     ca = trustme.CA()
     ours = ca.issue_cert("127.0.0.1")
-    context = siblings.ssl.SSLContext(siblings.ssl.PROTOCOL_TLS_SERVER)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     ours.configure_cert(context)
     paths = {key: str(tmp_path / f"{key}.pem") for key in ("ca", "certificate", "key")}
     async with serving(FakeServer(), ssl=context) as port, story(port, tls=TlsConfig(**paths)) as told:
@@ -114,7 +115,7 @@ async def test_certificates_that_cannot_be_read_are_said_once_and_tried_again(tm
 
 
 async def test_servers_need_not_prove_themselves_where_that_is_said(tmp_path):
-    context = siblings.ssl.SSLContext(siblings.ssl.PROTOCOL_TLS_SERVER)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("zookeeper.example").configure_cert(context)
     async with serving(FakeServer(), ssl=context) as port, story(port, tls=TlsConfig(verify=False)) as told:
         told.started.set()
