@@ -56,7 +56,7 @@ class Pod:
         self.own = member(OWN, czxid=1, eligible=())
         self.facts = me()
         self.memory = Memory()
-        self.seen: dict = {"read_at": now, "trusted_until": 1e9}
+        self.seen: dict = {"read_at": now, "trusted_until": float("inf")}
         self.decided: Decision | None = None
 
     def view(self) -> View:
@@ -102,7 +102,7 @@ class Pod:
         return self.decide(**facts)
 
     def regain(self, **facts) -> Decision:
-        self.seen["trusted_until"] = 1e9
+        self.seen["trusted_until"] = float("inf")
         return self.decide(**facts)
 
     @property

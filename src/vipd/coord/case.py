@@ -229,7 +229,7 @@ def _connected(case: Case, view: View, before: Memory) -> Case:
         seats=seats,
         lines=lines,
         mine=mine,
-        silent=_silent(silence, me.pod),
+        silent=_silent(silence),
         receipts=receipts,
         own=own.record.announcing if isinstance(own.record, Record) and not view.unread_write else None,
     )
@@ -315,11 +315,10 @@ def _placed(
     return question, place(service, candidates, passed_over)
 
 
-def _silent(silence: Silence, pod: str) -> Mapping[Vip, str]:
+def _silent(silence: Silence) -> Mapping[Vip, str]:
     pods: dict[Vip, list[str]] = {}
     for vip, silent in sorted(silence.passed_over):
-        if silent != pod:
-            pods.setdefault(vip, []).append(silent)
+        pods.setdefault(vip, []).append(silent)
     return {vip: ", ".join(names) for vip, names in pods.items()}
 
 

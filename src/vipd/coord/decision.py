@@ -158,7 +158,7 @@ def _assigned(case: Case, vip: Vip) -> Ruling | None:
     if vip in case.excused:
         return Word.LAST_RESORT, f"its check fails on every pod: {_failing(case, vip)}", 0
     if (silent := case.silent.get(vip)) is not None:
-        return Word.STEPPED_IN, f"{silent} has been silent about it for claim-timeout", 0
+        return Word.STEPPED_IN, f"silent about it for claim-timeout: {silent}", 0
     pin = case.service.pins.get(vip)
     if pin is not None and pin != case.me.pod:
         return Word.SUBSTITUTE, f"pinned to {pin}, which cannot announce it now", 0
@@ -214,7 +214,7 @@ def _damped(case: Case, vip: Vip) -> Ruling | None:
         return None
     flaps = case.memory.damping.flaps[vip]
     wait = f"{flaps.delay(case.service.times):g} s"
-    return Word.DAMPED, f"lost {flaps.count} times of late: taken back after {wait} without", None
+    return Word.DAMPED, f"lost of late ({flaps.count} counted): taken back {wait} after it is fit again", None
 
 
 def _not_assigned(case: Case, vip: Vip) -> Ruling:
@@ -222,7 +222,7 @@ def _not_assigned(case: Case, vip: Vip) -> Ruling:
         return Word.NOT_ASSIGNED, _why_draining(case), None
     reason = _whose(case, vip)
     if (silent := case.silent.get(vip)) is not None:
-        reason += f"; {silent} has been silent about it for claim-timeout"
+        reason += f"; silent about it for claim-timeout: {silent}"
     if case.me.sessions_up < case.service.min_sessions:
         reason += f"; this pod has {case.me.sessions_up} BGP sessions of {case.service.min_sessions} needed"
     return Word.NOT_ASSIGNED, reason, None
