@@ -267,3 +267,16 @@ def test_a_member_that_works_by_another_policy_is_remarked_on():
     rows = surveyed(APEX, *MEMBERS[:2], member("web-5", 5, record(policy="q")))[V4]["shared"]
     page = members([{"service": "apex", **rows}])
     assert [line.split()[0] for line in page.splitlines() if "another policy" in line] == ["web-5"]
+
+
+def test_what_is_damped_says_for_how_long():
+    known = insight(view(read_at=NOW - 3), at=NOW - 2)
+    both = view(MEMBERS[0], member("web-8", 2, record(announcing={V4: 0, V6: 0})), read_at=NOW - 2)
+    memory = known.memory
+    for failing, at in (("check http: timed out", NOW - 1.5), (None, NOW - 1), (None, NOW)):
+        me = replace(ME, failing=failing, acknowledged={}, carried=frozenset())
+        memory = decide(APEX, me, both, memory, at).memory
+    assert memory.announcements.verdicts[V4].word == "DAMPED"
+    assert sharing(Insight(view=both, memory=memory), V4)["awaited"][0] == (
+        "this pod takes part in it again after 4.0 s without a failure"
+    )

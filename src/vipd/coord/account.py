@@ -100,11 +100,9 @@ def lost(insight: Insight) -> bool:
 
 
 def awaits_grace(service: Service, insight: Insight, now: Seconds) -> bool:
-    """Whether the pod has never met ZooKeeper, and still waits for it (rule 8)."""
-    memory = insight.memory
-    if memory.trust.trusted or memory.outage is not None:
-        return False
-    return memory.started is None or now < memory.started + service.times.coordination_grace
+    """Whether a pod that has never met ZooKeeper still waits for it (rule 8)."""
+    started = insight.memory.started
+    return started is None or now < started + service.times.coordination_grace
 
 
 def unsettled(service: Service, insight: Insight, vip: Vip, now: Seconds) -> str | None:

@@ -57,9 +57,9 @@ def sharing(vip: Json, *, resting: bool, policy: str = "") -> Iterator[str]:
     if vip["pin"] is not None:
         yield f"  Pinned to: {vip['pin']}"
     nobody = "nobody: it is in maintenance" if resting else "nobody: no pod is eligible"
-    yield f"  Should: {nobody if resting else ', '.join(vip['assigned']) or nobody}{policy}"
+    yield f"  Should: {nobody if resting else _names(vip['assigned']) or nobody}{policy}"
     if vip["standbys"]:
-        yield f"  Next in line: {', '.join(vip['standbys'])}"
+        yield f"  Next in line: {_names(vip['standbys'])}"
     yield f"  Does: {', '.join(map(_claim, vip['claims'])) or 'nobody says so'}"
     if vip["awaited"]:
         yield "  Awaited:"
@@ -121,8 +121,8 @@ def _service(service: Json) -> Iterator[str]:
     heads = ("Pod", "Zone", "Weight", "Phase", "Sessions", "Eligible", "Announces", "Standby", "")
     rows = [
         (
-            member["pod"],
-            member["zone"] or "-",
+            line(member["pod"]),
+            line(member["zone"]) or "-",
             str(member["weight"]) if member["phase"] else "-",
             member["phase"] or "-",
             f"{member['sessions']['up']}/{member['sessions']['configured']}",
@@ -140,7 +140,7 @@ def _service(service: Json) -> Iterator[str]:
 def _remark(member: Json, usual: set[str]) -> str:
     """Say what is amiss with a member; "" where nothing is. `usual`: the policy of most."""
     if member["unreadable"] is not None:
-        return f"counts as absent: {line(member['unreadable'])} ({member['name']})"
+        return f"counts as absent: {line(member['unreadable'])} ({line(member['name'])})"
     said = []
     if member["drain"] is not None:
         said.append(f"drained by {_by(member['drain'])}")
@@ -148,7 +148,7 @@ def _remark(member: Json, usual: set[str]) -> str:
         said.append("not back since an outage, and counted as there")
     if usual and member["policy"] not in usual:
         said.append("works by another policy than most")
-    return f"{member['pod']}: {'; '.join(said)}" if said and not usual else "; ".join(said)
+    return f"{line(member['pod'])}: {'; '.join(said)}" if said and not usual else "; ".join(said)
 
 
 def _maintenance(row: Json) -> str:
@@ -171,4 +171,8 @@ def _by(order: Json) -> str:
 def _claim(claim: Json) -> str:
     rank = "" if claim["rank"] == 0 else f" at rank {claim['rank']}"
     age = "" if claim["age"] is None else f" (for {short(claim['age'])})"
-    return f"{claim['pod']}{rank}{age}"
+    return f"{line(claim['pod'])}{rank}{age}"
+
+
+def _names(pods: Sequence[str]) -> str:
+    return ", ".join(map(line, pods))
