@@ -98,12 +98,10 @@ class Pod:
     async def live(self) -> None:
         loop = asyncio.get_running_loop()
         self._started = loop.time()
-        for number, answer in (
-            (signal.SIGTERM, self._leave),
-            (signal.SIGINT, self._leave),
-            (signal.SIGHUP, self._reload),
-        ):
+        answers = {signal.SIGTERM: self._leave, signal.SIGINT: self._leave, signal.SIGHUP: self._reload}
+        for number, answer in answers.items():
             loop.add_signal_handler(number, answer)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, answers)  # what came so far comes now
         config = self._facts.value.config
         events.info(
             "pod_started",

@@ -53,6 +53,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(arguments: Namespace) -> int:
+    import signal
+
+    # Init, as which we may run, has no default action: a signal that comes while we import would be lost.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
     from vipd import app, log
     from vipd.config import ConfigError, LogConfig
 
@@ -61,7 +65,7 @@ def run(arguments: Namespace) -> int:
         return app.run(arguments.config)
     except ConfigError as error:
         print(error, file=sys.stderr)
-        return os.EX_CONFIG
+        return os.EX_NOPERM if error.denied else os.EX_CONFIG
     except Exception as error:
         causes = list(_causes(error))
         if all(isinstance(cause, PermissionError) for cause in causes):
@@ -79,7 +83,7 @@ def check(arguments: Namespace) -> int:
         config = load(arguments.file or arguments.config, os.environ)
     except ConfigError as error:
         print(error, file=sys.stderr)
-        return os.EX_CONFIG
+        return os.EX_NOPERM if error.denied else os.EX_CONFIG
     for warning in config.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     print(render(config), timetable(config), sep="", end="")

@@ -71,3 +71,20 @@ async def test_with_the_session_goes_what_it_carried():
         await speaker.progress.until(lambda count: count > before and not speaker.standing().carried)
         assert not speaker.standing().acknowledged
         assert speaker.standing().sessions_up == 0
+
+
+@simulated
+async def test_a_route_that_went_and_came_back_meanwhile_is_not_the_one_that_was_acknowledged():
+    network = Network(delay=1.0)
+    pod = Pod(network, peer())
+    async with Tor(network).up() as tor, pod.up() as speaker:
+        await tor.until_told(VIP)
+        await speaker.flushed()
+        whole = pod.rib.value
+        for rib_now in (LocRib(), whole):
+            before = speaker.progress.value
+            pod.rib.set(rib_now)
+            await speaker.progress.until(lambda count, before=before: count > before)
+        assert not speaker.standing().acknowledged, "its withdrawal is still under way"
+        await speaker.flushed()
+        assert set(speaker.standing().acknowledged) == {PREFIX}

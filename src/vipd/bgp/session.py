@@ -189,6 +189,7 @@ class Session:
         self._unsaid: deque[Update] = deque()
         self._told: LocRib | None = None
         self._acknowledged: LocRib | None = None  # the newest that the peer has every octet of
+        self._under_way: list[Mapping[Prefix, Route]] = []  # from that one's routes to those told last
         self._refreshing: set[Family] = set()
         self._up_since: Seconds = 0.0
         self._progress = Latest(0)  # goes up whenever one of these changes
@@ -217,9 +218,11 @@ class Session:
         """Whether the peer is there, and is one that is told this."""
         return self._adj_rib_out is not None and self._adj_rib_out.hears(prefix, route)
 
-    def acknowledged(self) -> Mapping[Prefix, Route]:
-        """The routes of the newest LocRib of which the peer has acknowledged every octet."""
-        return {} if self._acknowledged is None else self._acknowledged.routes
+    def has(self, prefix: Prefix, route: Route) -> bool:
+        """Whether the peer has acknowledged every octet of this, and nothing else of it is under way."""
+        return self._acknowledged is not None and all(
+            routes.get(prefix) is route for routes in self._under_way
+        )
 
     def call(self, connection: Connection) -> None:
         """Take a connection that the peer has opened."""
@@ -437,6 +440,7 @@ class Session:
                 patience = min(2 * patience, ACKNOWLEDGED_MAX)
             if told is self._told:
                 self._acknowledged = told
+                self._under_way = self._under_way[-1:]
                 self._progressed()
 
     def _converge(self) -> None:
@@ -445,6 +449,7 @@ class Session:
         rib = self._rib.value
         updates = self._adj_rib_out.converge(rib.routes, rib.policies.get(self._config.name, _PLAIN))
         self._told = rib
+        self._under_way.append(rib.routes)
         self._tell(updates)
 
     def _make_room(self, line: Line, family: Family) -> None:
@@ -520,6 +525,7 @@ class Session:
         if line is self._speaking:
             self._speaking = self._adj_rib_out = self._told = self._acknowledged = None
             self._unsaid.clear()
+            self._under_way.clear()
             self._refreshing.clear()
             self._progressed()
             bound = self._log.bind(state=before, duration=round(self._now() - self._up_since, 3))

@@ -73,10 +73,9 @@ class Speaker:
     def standing(self) -> Standing:
         """How far the newest LocRib has come."""
         up = [session for name, session in self._sessions.items() if self._is_up(name)]
-        acknowledged = [(session, session.acknowledged()) for session in up]
         found = {}
         for prefix, route in self._rib.value.routes.items():
-            have = [known.get(prefix) is route for each, known in acknowledged if each.to_hear(prefix, route)]
+            have = [session.has(prefix, route) for session in up if session.to_hear(prefix, route)]
             if have and all(have):
                 found[prefix] = route
         return Standing(

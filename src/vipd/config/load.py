@@ -120,7 +120,8 @@ def _tables(path: str, environ: Mapping[str, str], reading: Reading) -> dict[str
     try:
         octets = Path(path).read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a NUL octet in the path
-        raise _unusable(path, f"could not be read: {getattr(error, 'strerror', error)}") from None
+        reason = f"could not be read: {getattr(error, 'strerror', error)}"
+        raise _unusable(path, reason, denied=isinstance(error, PermissionError)) from None
     try:
         text = octets.decode()
         tables = tomllib.loads(text)
@@ -135,8 +136,8 @@ def _tables(path: str, environ: Mapping[str, str], reading: Reading) -> dict[str
         raise _unusable(path, "is nested too deeply") from None
 
 
-def _unusable(path: str, reason: str) -> ConfigError:
-    return ConfigError((Problem(path=path, reason=reason),))
+def _unusable(path: str, reason: str, *, denied: bool = False) -> ConfigError:
+    return ConfigError((Problem(path=path, reason=reason),), denied=denied)
 
 
 def _router_id(

@@ -26,9 +26,11 @@ class Problem:
 class ConfigError(Exception):
     """A configuration that cannot be used, with everything that is wrong with it."""
 
-    def __init__(self, problems: tuple[Problem, ...]) -> None:
+    def __init__(self, problems: tuple[Problem, ...], *, denied: bool = False) -> None:
+        """`denied`: the file is not for us to read, whatever is in it."""
         super().__init__(problems)
         self.problems = problems
+        self.denied = denied
 
     def __str__(self) -> str:
         lines = [str(problem) for problem in self.problems[:SHOWN]]

@@ -1,3 +1,4 @@
+import os
 from dataclasses import replace
 from ipaddress import IPv4Address
 
@@ -219,3 +220,19 @@ def test_auto_keeps_the_router_id_in_use_over_a_reload(read, known):
     kept = IPv4Address("10.7.7.7")
     assert router_id(read, known, router_id=kept) == "10.7.7.7"
     assert router_id(read, known, TWO.replace("auto", "10.8.8.8"), router_id=kept) == "10.8.8.8"
+
+
+def test_a_file_that_is_not_for_us_is_said_to_be_so(tmp_path):
+    path = tmp_path / "vipd.toml"
+    path.write_text("")
+    path.chmod(0)
+    root = os.geteuid() == 0
+    try:
+        if root:  # to whom no file is closed
+            os.seteuid(65534)
+        with pytest.raises(ConfigError, match=r"could not be read: Permission denied") as caught:
+            load(str(path), {})
+    finally:
+        if root:
+            os.seteuid(0)
+    assert caught.value.denied
