@@ -188,8 +188,8 @@ class Session:
         self._adj_rib_out: AdjRibOut | None = None
         self._unsaid: deque[Update] = deque()
         self._told: LocRib | None = None
-        self._acknowledged: LocRib | None = None  # the newest that the peer has every octet of
-        self._under_way: list[Mapping[Prefix, Route]] = []  # from that one's routes to those told last
+        self._under_way: list[Mapping[Prefix, Route]] = []  # routes, in the order in which they were told
+        self._acknowledged = False  # whether the peer has every octet of the first of them
         self._refreshing: set[Family] = set()
         self._up_since: Seconds = 0.0
         self._progress = Latest(0)  # goes up whenever one of these changes
@@ -220,9 +220,7 @@ class Session:
 
     def has(self, prefix: Prefix, route: Route) -> bool:
         """Whether the peer has acknowledged every octet of this, and nothing else of it is under way."""
-        return self._acknowledged is not None and all(
-            routes.get(prefix) is route for routes in self._under_way
-        )
+        return self._acknowledged and all(routes.get(prefix) is route for routes in self._under_way)
 
     def call(self, connection: Connection) -> None:
         """Take a connection that the peer has opened."""
@@ -234,7 +232,7 @@ class Session:
     async def flushed(self) -> None:
         """Return when the peer has acknowledged all that the newest LocRib says, or there is no session."""
         await self._progress.until(
-            lambda _: self._speaking is None or self._acknowledged is self._rib.value
+            lambda _: self._speaking is None or (self._told is self._rib.value and self._settled())
         )
 
     # ---- the loop ----
@@ -428,7 +426,7 @@ class Session:
         """Notice when the peer has acknowledged all that was said."""
         while True:
             await self._progress.until(
-                lambda _: self._told is not None and self._told is not self._acknowledged and not self._unsaid
+                lambda _: self._told is not None and not self._settled() and not self._unsaid
             )
             connection, told = self._connection(self._speaking), self._told
             assert connection is not None, "what was told was told over one"  # noqa: S101 - for the reader
@@ -438,8 +436,8 @@ class Session:
                 # The kernel tells nobody that the last octet was acknowledged: so we look again.
                 await asyncio.sleep(patience)
                 patience = min(2 * patience, ACKNOWLEDGED_MAX)
-            if told is self._told:
-                self._acknowledged = told
+            if told is self._told and not self._unsaid:
+                self._acknowledged = True
                 self._under_way = self._under_way[-1:]
                 self._progressed()
 
@@ -483,6 +481,9 @@ class Session:
             self._take(self._speaking, Advertise(updates=[self._unsaid.popleft() for _ in range(count)]))
         self._progressed()
 
+    def _settled(self) -> bool:
+        return self._acknowledged and len(self._under_way) == 1
+
     def _progressed(self) -> None:
         self._progress.set(self._progress.value + 1)
         self._progressed_too()
@@ -523,7 +524,8 @@ class Session:
                 case Cause.CLOSED if line is not self._speaking:
                     self._log.warning("session_failed", state=before, reason=down.text)
         if line is self._speaking:
-            self._speaking = self._adj_rib_out = self._told = self._acknowledged = None
+            self._speaking = self._adj_rib_out = self._told = None
+            self._acknowledged = False
             self._unsaid.clear()
             self._under_way.clear()
             self._refreshing.clear()
