@@ -8,7 +8,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: bench clean conformance demo help interop lint pythons setup test unit
+.PHONY: bench clean conformance demo help interop lint pythons setup sim sim-mutants test unit
 
 demo: $(VENV)/.run ## a whole rack on loopback addresses, to watch; FOREVER=1 keeps it
 	@$(BIN)/python -m vipd demo $(if $(FOREVER),--forever)
@@ -35,6 +35,14 @@ pythons: $(VENV)/.test ## the fast tests on every other Python that this machine
 conformance: $(VENV)/.test ## the RFCs over real TCP, row by row, from the outside
 	$(BIN)/pytest -q -m conformance
 
+# Sets of text have the same order in every process: else a seed would not tell its story again.
+sim: $(VENV)/.test ## whole clusters in simulated time; SEEDS=10000 START=1 runs wide, SEED=7 tells one story
+	@cd tests && PYTHONHASHSEED=0 ../$(BIN)/python -m sim $(if $(SEED),--seed $(SEED)) \
+		--seeds $(or $(SEEDS),300) --start $(or $(START),1) --jobs $(or $(JOBS),2)
+
+sim-mutants: $(VENV)/.test ## each rule of coordination broken once, and the scenario that shows it
+	@cd tests && ../$(BIN)/python -m sim.mutants
+
 interop: setup ## against BIRD, FRR and GoBGP in network namespaces; as root
 	$(BIN)/pytest -q -m interop
 
@@ -46,7 +54,7 @@ clean: ## remove what the other verbs made
 	find src tests -name __pycache__ -prune -exec rm -rf {} +
 
 help: ## tell these verbs
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
 		while IFS='|' read -r verb words; do printf '  make %-12s %s\n' "$$verb" "$$words"; done
 
 # A venv is as new as the dependencies that it was made of.

@@ -64,7 +64,7 @@ class Transport(asyncio.Transport):
         self._back = Way(network, server.name, pod, self._arrive)
         self.conversation = Conversation(server, self._back.send)
         self._all = server.ensemble.transports
-        self._all.add(self)
+        self._all[self] = None
 
     def write(self, octets: bytes) -> None:
         if not self.dead:
@@ -85,7 +85,7 @@ class Transport(asyncio.Transport):
 
     def _dies(self) -> None:
         self.dead = True
-        self._all.discard(self)
+        self._all.pop(self, None)
 
     def _reach(self, octets: bytes | None) -> None:
         if octets is None:
@@ -118,7 +118,7 @@ class Server:
         self.up = True
         self.stopped = False  # takes connections, as its kernel does, and says nothing
         self.lag: Seconds = 0.0
-        self.conversations: set[Conversation] = set()
+        self.conversations: dict[Conversation, None] = {}  # in the order in which they began
         self._free_at = 0.0
         self._waiting: list[tuple[int, Callable[[], None]]] = []  # for the log to have been applied so far
 
@@ -139,12 +139,17 @@ class Server:
     def apply(self, position: int) -> None:
         log = self.ensemble.log
         while self.applied < min(position, len(log)):
-            carry_out(self.tree, log[self.applied])
+            with self.tree.watching(self._changed):
+                carry_out(self.tree, log[self.applied])
             self.applied += 1
             due = [then for at, then in self._waiting if at <= self.applied]
             self._waiting = [each for each in self._waiting if each[0] > self.applied]
             for then in due:
                 then()
+
+    def _changed(self, path: str, change: Change) -> None:
+        for conversation in list(self.conversations):
+            conversation.changed(path, change)
 
     def when_applied(self, position: int, then: Callable[[], None]) -> None:
         if self.applied >= position:
@@ -185,7 +190,7 @@ class Ensemble:
         self.network = network
         self.random = random
         self.servers = {name: Server(self, name) for name in names}
-        self.transports: set[Transport] = set()  # the clients' ends of all connections
+        self.transports: dict[Transport, None] = {}  # the clients' ends of all connections
         self.leader = names[0]
         self.ready = True
         self.log: list[Entry] = []
@@ -196,6 +201,8 @@ class Ensemble:
         self.longest = 40.0
         self.shortest = 1.0
         self.deaf_to: set[str] = set()  # requests that, once carried out, are answered by a hang-up
+        self.mute: set[str] = set()  # requests that are not answered at all
+        self.loses: set[str] = set()  # requests that are answered by a hang-up, and not carried out
         self._opened = 0
         self._seats: asyncio.TimerHandle | None = None
         self._election: asyncio.TimerHandle | None = None
@@ -256,6 +263,14 @@ class Ensemble:
 
     # ---- what befalls it ----
 
+    def by_hand(self, *operations: Operation) -> None:
+        """Somebody writes. Raises DirectoryRefused."""
+        try:
+            self.commit(Written(operations, 0))
+        except DirectoryRefused:
+            self.truth.zxid -= 1
+            raise
+
     def kill(self, name: str) -> None:
         server = self.servers[name]
         server.up = False
@@ -290,7 +305,7 @@ class Ensemble:
         self.passwords.clear()
 
     def bury(self, process: Process, *, silently: bool) -> None:
-        """A client is no more; its kernel says so, or nothing does. Its session lives until its time is over."""
+        """A client is no more; its kernel says so, or nothing does. Its session lives its time out."""
         for transport in [each for each in self.transports if each.process is process]:
             transport.bury(silently=silently)
 
@@ -353,9 +368,7 @@ class Conversation:
         self._busy = False
         self._closed = False
         self._watched: set[tuple[str, bool]] = set()
-        self._watching = server.tree.watching(self._changed)
-        self._watching.__enter__()
-        server.conversations.add(self)
+        server.conversations[self] = None
 
     @property
     def _ensemble(self) -> Ensemble:
@@ -365,8 +378,7 @@ class Conversation:
         """The client has gone, or we have."""
         if not self._closed:
             self._closed = True
-            self._watching.__exit__(None, None, None)
-            self.server.conversations.discard(self)
+            self.server.conversations.pop(self, None)
 
     def close(self) -> None:
         if not self._closed:
@@ -448,6 +460,9 @@ class Conversation:
         if not ensemble.touch(self.session):
             self.close()
             return
+        if name in ensemble.mute:
+            self._busy = False
+            return
         match name:
             case "Close":
                 ensemble.end_session(self.session)
@@ -485,7 +500,7 @@ class Conversation:
     def _write(self, xid: int, name: str, requests: list[Any]) -> None:
         """The leader's turn. The client may be gone: then it is done all the same, or not."""
         ensemble = self._ensemble
-        if not ensemble.ready or self.session not in ensemble.sessions:
+        if not ensemble.ready or self.session not in ensemble.sessions or name in ensemble.loses:
             self.close()
             return
         operations = tuple(map(_operation, requests))
@@ -508,7 +523,7 @@ class Conversation:
         done = _outcomes(requests, results) if many else results[0]
         self.server.when_applied(position, lambda: self._answer(xid, done))
 
-    def _changed(self, path: str, change: Change) -> None:
+    def changed(self, path: str, change: Change) -> None:
         kinds = {Change.CHILDREN: (True,), Change.DELETED: (False, True)}.get(change, (False,))
         fired = {(path, children) for children in kinds} & self._watched
         if fired and not self._closed:

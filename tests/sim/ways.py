@@ -61,7 +61,7 @@ class Way(Generic[T]):
         self._network = network
         self._source, self._to = source, to
         self._arrive = arrive
-        self._steady = steady  # what this way takes more
+        self.steady = steady  # what this way takes more
         self._under_way: deque[T] = deque()
         self._free_at = 0.0
         self._stuck = False
@@ -69,7 +69,7 @@ class Way(Generic[T]):
     def send(self, what: T) -> None:
         self._under_way.append(what)
         # Timers of the same moment keep no order of their own, so each takes whatever is the first.
-        self._free_at = max(self._free_at, now() + self._steady + self._network.takes(self._source, self._to))
+        self._free_at = max(self._free_at, now() + self.steady + self._network.takes(self._source, self._to))
         asyncio.get_running_loop().call_at(self._free_at, self._first)
 
     def _first(self) -> None:

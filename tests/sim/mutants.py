@@ -1,0 +1,154 @@
+"""Each rule's opposite, and the scenario that it must not survive. `python -m sim.mutants` shows all of them.
+
+A mutant that its scenario cannot tell from the original shows a rule that is not needed, or a blind scenario.
+"""
+
+import argparse
+import asyncio
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+
+from sim.mutation import Change, install
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mutant:
+    """A change of the rules, and where it must show."""
+
+    scenario: str
+    changes: tuple[Change, ...]
+    equal: str = ""  # why nothing can tell it from the original; "": it must be caught
+
+
+def _mutant(scenario: str, *changes: tuple[str, str, str], equal: str = "") -> Mutant:
+    return Mutant(
+        scenario=scenario,
+        equal=equal,
+        changes=tuple(Change(module=f"vipd.coord.{where}", old=old, new=new) for where, old, new in changes),
+    )
+
+
+READ_BACK = (
+    "a pod goes only when its record, read back without the VIP, stands beside others that claim it: "
+    "whoever took it back last then sees that the others had done so before"
+)
+MUTANTS = {
+    "no version check": _mutant(
+        "late_views",
+        ("membership", "transact([*checks, taken_back])", "transact([taken_back])"),
+        equal=READ_BACK,
+    ),
+    "going before the record is read back": _mutant(
+        "late_views", ("decision", "elif case.own is None or vip in case.own:", "elif False:")
+    ),
+    "checking only one record": _mutant(
+        "late_views_at_copies",
+        ("membership", "[*checks, taken_back]", "[*checks[:1], taken_back]"),
+        equal=READ_BACK,
+    ),
+    "no settle": _mutant("slow_rack", ("case", "settle=service.times.settle", "settle=0.0")),
+    "no claim-timeout": _mutant(
+        "deaf_heir", ("case", "timeout = service.times.claim_timeout", "timeout = 1e9")
+    ),
+    "claiming on write": _mutant(
+        "deaf_returner", ("handover", "if me.acknowledged.get(vip) == rank:", "if vip in me.carried:")
+    ),
+    "forgetting members on reconnect": _mutant(
+        "everything_forgotten", ("trust", "    if back:", "    if False:")
+    ),
+    "one name across sessions": _mutant(
+        "quick_restart", ("layout", '{session & 0xFFFF_FFFF_FFFF_FFFF:x}"', '1"')
+    ),
+    "releasing to a standby": _mutant(
+        "standby_is_no_heir",
+        ("handover", "= first(sibling.record.announcing)", "= frozenset(sibling.record.announcing)"),
+    ),
+    "the bound without exception": _mutant(
+        "one_can_do_all",
+        ("placement", "able = [pod for pod in self._members if", "able = [pod for pod in () if"),
+    ),
+    "damping while untrusted": _mutant(
+        "blip_in_an_outage",
+        (
+            "decision",
+            "(*_LOCAL, _held, _cold, _without_view)",
+            "(*_LOCAL, _damped, _held, _cold, _without_view)",
+        ),
+        (
+            "case",
+            "        excused=memory.last_resort & case.suspect,\n    )",
+            "        excused=memory.last_resort & case.suspect,\n        damped=DAMPED,\n    )".replace(
+                "DAMPED", "memory.damping.damped(case.now, case.service.times)"
+            ),
+        ),
+    ),
+    "comparing with what one believes one wrote": _mutant(
+        "lost_write",
+        (
+            "membership",
+            "self._own is None or self._own.data != self._octets(wish.record)",
+            "self._own is None or getattr(self, '_believed', None) != self._octets(wish.record)",
+        ),
+        (
+            "membership",
+            "path, octets = self._path(view.own), self._octets(wish.record)",
+            "path, octets = self._path(view.own), self._octets(wish.record)\n        self._believed = octets",
+        ),
+    ),
+    "trusting a view behind a hung read": _mutant(
+        "hung_reads",
+        ("trust", "return min(view.trusted_until, hung)", "return view.trusted_until"),
+        equal="no answer for T/2 is the end of the connection, and that of trust",
+    ),
+}
+
+
+def survives(name: str) -> int:
+    """Play a mutant's scenario with it in place of the original; 0 if nothing is amiss."""
+    mutant = MUTANTS[name]
+    install(*mutant.changes)
+    from sim.__main__ import quietly  # noqa: PLC0415 - what they import is changed first
+    from sim.invariants import Violation  # noqa: PLC0415
+    from sim.process import WorldLoop  # noqa: PLC0415
+    from sim.scenarios import SCENARIOS  # noqa: PLC0415
+
+    quietly()
+    with asyncio.Runner(loop_factory=WorldLoop) as runner:
+        try:
+            runner.run(SCENARIOS[mutant.scenario]())
+        except Violation as violation:
+            print(violation.what)
+            return 1
+    return 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m sim.mutants", description=__doc__)
+    parser.add_argument("--name", choices=MUTANTS, help="this one, here")
+    asked = parser.parse_args()
+    if asked.name:
+        return survives(asked.name)
+    alive = 0
+    for name, mutant in MUTANTS.items():
+        played = subprocess.run(
+            [sys.executable, "-m", "sim.mutants", "--name", name],
+            env={**os.environ, "PYTHONHASHSEED": "0"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        caught = played.returncode == 1 and played.stdout
+        alive += not caught and not (mutant.equal and played.returncode == 0)
+        what = played.stdout.strip() or played.stderr.strip().rpartition("\n")[2] or "nothing was amiss"
+        if mutant.equal and not caught:
+            what += f" ({mutant.equal})"
+        verdict = "caught  " if caught else "equal   " if mutant.equal else "SURVIVED"
+        print(f"{verdict}  {name}, in {mutant.scenario}: {what}", flush=True)
+    print(f"{len(MUTANTS)} mutants, {alive} of them survived")
+    return 1 if alive else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,250 @@
+"""Named scenarios: for each danger the shortest story that shows it; `make sim-mutants` needs them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sim.cluster import SERVICE, Pod, World, prefix_of, vips
+from sim.invariants import Monitor, Violation
+from sim.ways import Seconds, now
+from vipd.coord.member import Service, Standby, Vip
+
+V = Vip("192.0.2.1")
+W = Vip("192.0.2.2")  # of p1 and p2 the first has the higher score
+
+
+@asynccontextmanager
+async def stage(seed: int = 1, *, racks: str = "121", **policy: Any) -> AsyncIterator[tuple[World, Monitor]]:
+    """Pods p0, p1, … in the racks that the digits name, not started yet; no VIP is ever to be dark."""
+    world = World(seed)
+    service = Service(**({"name": SERVICE, "vips": (V,)} | policy))
+    monitor = Monitor(world, wanted=frozenset(service.vips))
+    for n, rack in enumerate(racks):
+        world.add(f"p{n}", service, rack=f"r{rack}")
+    try:
+        yield world, monitor
+        await asyncio.sleep(1)
+        monitor.check()
+    finally:
+        await world.end()
+
+
+async def start(world: World, monitor: Monitor, *names: str) -> None:
+    for name in names or world.pods:
+        world.pods[name].start()
+    await monitor.settle(30)
+
+
+async def until(accept: Callable[[], bool], within: Seconds = 20.0) -> None:
+    ends = now() + within
+    while not accept():
+        assert now() < ends, "what the scenario waits for did not happen"
+        await asyncio.sleep(0.001)
+
+
+def claims(pod: Pod, vip: Vip = V) -> bool:
+    return pod.life is not None and pod.life.claims.get(vip) == 0
+
+
+def keep_to(world: World, pod: str, *servers: str) -> None:
+    """Have a pod reach these servers alone."""
+    for server in world.ensemble.servers.keys() - set(servers):
+        world.network.cut(pod, server)
+
+
+async def late_views(offset: Seconds) -> None:
+    """A pod takes a VIP back and is told to leave at once; its substitute lets go on an old word of it."""
+    async with stage(pins={V: "p0"}, racks="12") as (world, monitor):
+        keep_to(world, "p1", "zk3")
+        keep_to(world, "p0", "zk1", "zk2")
+        await start(world, monitor, "p1")
+        p0 = world.pods["p0"]
+        p0.start()
+        await until(lambda: claims(p0))
+        world.ensemble.servers["zk3"].lag = 1.5
+        await asyncio.sleep(offset)
+        p0.terminate()
+        await asyncio.sleep(8)
+
+
+async def late_views_at_copies(offset: Seconds) -> None:
+    """Of two receivers the second leaves while the giver's view is old."""
+    async with stage(vips=(W,), pins={W: "p0"}, racks="121", copies=2) as (world, monitor):
+        keep_to(world, "p2", "zk3")
+        keep_to(world, "p0", "zk1", "zk2")
+        keep_to(world, "p1", "zk1", "zk2")
+        await start(world, monitor, "p1", "p2")
+        p0 = world.pods["p0"]
+        p0.start()
+        await until(lambda: claims(p0, W))
+        assert p0.life is not None
+        assert p0.life.lines[W].assigned == ("p0", "p1"), "p2 is the one to give"
+        world.ensemble.servers["zk3"].lag = 1.5
+        await asyncio.sleep(offset)
+        world.pods["p1"].terminate()
+        await asyncio.sleep(8)
+
+
+async def slow_rack() -> None:
+    """A drain hands over to a pod whose ToRs are slow to tell their spines."""
+    async with stage(racks="12") as (world, monitor):
+        await start(world, monitor, "p0")
+        for tor in world.racks["r2"]:
+            world.fabric.set_pace(tor, 0.25)
+        await start(world, monitor, "p1")
+        await world.drain("p0")
+        await monitor.settle(20)
+
+
+async def deaf_heir() -> None:
+    """Who is next in line for a dead pod's VIPs has ToRs that acknowledge nothing."""
+    async with stage(racks="121", vips=vips(6)) as (world, monitor):
+        await start(world, monitor)
+        world.fabric.deaf |= set(world.racks["r2"])
+        monitor.excuse_all("p0 has crashed, and p1 is mute", world.session_timeout + 1 + 2.5)
+        world.pods["p0"].crash()
+        for vip in world.all_vips():
+            if world.fabric.believed(prefix_of(vip)) == {"p1"}:
+                monitor.wanted -= {vip}  # p1's own: its ToRs go on telling of it
+        await asyncio.sleep(20)
+
+
+async def deaf_returner() -> None:
+    """A pod whose ToRs acknowledge nothing takes back what is pinned to it, and nobody may rely on that."""
+    async with stage(racks="12", pins={V: "p1"}) as (world, monitor):
+        await start(world, monitor, "p0")
+        world.fabric.deaf |= set(world.racks["r2"])
+        world.pods["p1"].start()
+        await asyncio.sleep(20)
+
+
+async def everything_forgotten() -> None:
+    """ZooKeeper comes back without its data: nobody takes what others have, and not one UPDATE is sent."""
+    async with stage(racks="121", vips=vips(6)) as (world, monitor):
+        await start(world, monitor)
+        before = world.fabric.updates
+        for name in world.ensemble.servers:
+            world.ensemble.kill(name)
+        await asyncio.sleep(60)
+        world.ensemble.lose_everything()
+        for name in world.ensemble.servers:
+            world.ensemble.start(name)
+        await asyncio.sleep(40)
+        held(world, before)
+
+
+def held(world: World, before: int) -> None:
+    if world.fabric.updates != before:
+        raise Violation(world, f"NOT HELD: {world.fabric.updates - before} UPDATEs")
+
+
+async def quick_restart() -> None:
+    """A pod crashes and is back before its old record has gone: when that goes, nothing moves."""
+    async with stage(racks="12", vips=vips(4)) as (world, monitor):
+        await start(world, monitor)
+        p0 = world.pods["p0"]
+        monitor.excuse(monitor.of(p0), "p0 crashed", world.session_timeout + 1)
+        p0.crash()
+        await asyncio.sleep(0.05)
+        p0.start()
+        await until(lambda: sum(rank == 0 for rank in p0.routes().values()) == 2)
+        await asyncio.sleep(0.5)
+        before = world.fabric.updates
+        await asyncio.sleep(15)
+        held(world, before)
+
+
+async def standby_is_no_heir() -> None:
+    """The next in line announces already, but worse, and learns late that it is wanted."""
+    async with stage(racks="12", standby=Standby.HOT) as (world, monitor):
+        keep_to(world, "p0", "zk1", "zk2")
+        keep_to(world, "p1", "zk3")
+        for tor in world.racks["r2"]:
+            world.fabric.set_pace(tor, 0.1)
+        world.pods["p0"].start()
+        await asyncio.sleep(3)
+        await start(world, monitor, "p1")
+        world.ensemble.servers["zk3"].lag = 1.5
+        await world.drain("p0")
+        await monitor.settle(20)
+
+
+async def one_can_do_all() -> None:
+    """A pod that is the only one for most VIPs has them, whatever its bound."""
+    async with stage(racks="12", vips=vips(6)) as (world, monitor):
+        world.pods["p1"].broken = frozenset(vips(6)[1:])
+        await start(world, monitor)
+        if monitor.unquiet():
+            raise Violation(world, monitor.unquiet())
+
+
+async def blip_in_an_outage() -> None:
+    """Without ZooKeeper a check fails again and again for a moment: each time the VIP is back at once."""
+    async with stage(racks="12", pins={V: "p0"}) as (world, monitor):
+        await start(world, monitor)
+        for name in world.ensemble.servers:
+            world.ensemble.kill(name)
+        await asyncio.sleep(10)
+        p0 = world.pods["p0"]
+        for _ in range(3):
+            monitor.excuse([V], "its check fails", 0.5)
+            p0.healthy = False
+            p0.tell_health()
+            await asyncio.sleep(0.2)
+            p0.healthy = True
+            p0.tell_health()
+            await asyncio.sleep(2)
+
+
+async def lost_write() -> None:
+    """A record's newest change never reached ZooKeeper: it is written again."""
+    async with stage(racks="12", pins={V: "p1"}) as (world, monitor):
+        await start(world, monitor, "p0")
+        p1 = world.pods["p1"]
+        p1.start()
+        await until(lambda: p1.routes().get(V) == 0)
+        world.ensemble.loses.add("SetData")  # the claim
+        await asyncio.sleep(0.3)
+        world.ensemble.loses.clear()
+        await monitor.settle(30)
+
+
+async def hung_reads() -> None:
+    """Pings are answered, reads are not: who rests on what it read last would wait for the dead."""
+    async with stage(racks="12", copies=2) as (world, monitor):
+        await start(world, monitor)
+        p0, p1 = world.pods["p0"], world.pods["p1"]
+        world.ensemble.mute |= {"GetData", "GetChildren"}
+        p1.healthy = False
+        p1.tell_health()  # to be hinted, and read in vain
+        await asyncio.sleep(1.2)
+        monitor.excuse([V], "its check fails", 0.5)
+        p0.healthy = False
+        p0.tell_health()
+        await asyncio.sleep(0.2)
+        p0.healthy = True
+        p0.tell_health()
+        await asyncio.sleep(10)
+
+
+async def at_offsets(story: Callable[[Seconds], Awaitable[None]]) -> None:
+    """The same at several moments, of which each may be the one."""
+    for tenth in range(0, 30, 2):
+        await story(tenth / 10)
+
+
+SCENARIOS: dict[str, Callable[[], Awaitable[None]]] = {
+    "late_views": lambda: at_offsets(late_views),
+    "late_views_at_copies": lambda: at_offsets(late_views_at_copies),
+    "slow_rack": slow_rack,
+    "deaf_heir": deaf_heir,
+    "deaf_returner": deaf_returner,
+    "everything_forgotten": everything_forgotten,
+    "quick_restart": quick_restart,
+    "standby_is_no_heir": standby_is_no_heir,
+    "one_can_do_all": one_can_do_all,
+    "blip_in_an_outage": blip_in_an_outage,
+    "lost_write": lost_write,
+    "hung_reads": hung_reads,
+}
