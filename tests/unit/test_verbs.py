@@ -180,6 +180,13 @@ async def test_what_is_refused(fleet, arguments, status, sentence):
     assert sentence in err
 
 
+async def test_credentials_come_from_a_file(fleet, tmp_path):
+    path = tmp_path / "login"
+    path.write_text("vipd:hush\n")
+    status, out, _ = await fleet.vipd("members", "--auth-file", str(path))
+    assert (status, "hush" in out) == (0, False)
+
+
 async def test_until_may_be_a_time_with_an_offset(fleet):
     year = datetime.now(UTC).year + 1
     await fleet.vipd("drain", "web-7", "--reason", "x", "--until", f"{year}-05-01T12:00+02:00")

@@ -110,9 +110,9 @@ def unsettled(service: Service, insight: Insight, vip: Vip, now: Seconds) -> str
     memory = insight.memory
     view = memory.trust.view
     own = None if view is None else view.members.get(view.own)
-    if own is None or not isinstance(own.record, Record) or vip not in own.record.eligible:
-        return "not eligible here, by this pod's record"
     verdict = memory.announcements.verdicts[vip]
+    if own is None or not isinstance(own.record, Record) or vip not in own.record.eligible:
+        return f"not yet for this pod to take, by its record: {verdict.reason}"
     if verdict.rank is None or verdict.word is Word.KEEPING:
         return None
     if memory.claims.get(vip) != verdict.rank:
