@@ -493,7 +493,7 @@ class Story:
         self.tell(f"{name} starts with the id of {elder.name}")
         twin.start()
         await self._pause(3, 15)
-        if twin.running:
+        if twin.alive:
             twin.crash()
             self.tell(f"{name} crashes")
 
