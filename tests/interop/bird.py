@@ -102,7 +102,8 @@ class Bird(Tor):
         if neighbor.old:
             options.append("enable as4 off")
         # No table of what came in: `reload in` must ask the pod.
-        options += [f"{family} {{ import all; export none; }}" for family in neighbor.families]
+        export = "where source = RTS_BGP" if neighbor.hears else "none"
+        options += [f"{family} {{ import all; export {export}; }}" for family in neighbor.families]
         return f"protocol bgp pod{index} {{ {' '.join(f'{option};' for option in options)} }}\n"
 
 

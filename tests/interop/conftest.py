@@ -11,7 +11,7 @@ from interop.bird import Bird
 from interop.frr import DAEMONS, Frr
 from interop.netns import Lab, clear_leftovers
 from interop.wiring import Rack
-from interop.zookeeper import Ensemble
+from interop.zookeeper import LoopbackEnsemble
 
 PROGRAMS = (
     *("bird", "birdc", "vtysh", "gobgpd", "gobgp"),
@@ -52,8 +52,8 @@ def rack(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Rack]:
 
 
 @pytest.fixture(scope="session")
-def zookeeper_servers(machine: None) -> Iterator[Ensemble]:
-    ensemble = Ensemble()
+def zookeeper_servers(machine: None) -> Iterator[LoopbackEnsemble]:
+    ensemble = LoopbackEnsemble()
     try:
         yield ensemble
     finally:
@@ -61,7 +61,7 @@ def zookeeper_servers(machine: None) -> Iterator[Ensemble]:
 
 
 @pytest.fixture
-def ensemble(zookeeper_servers: Ensemble) -> Iterator[Ensemble]:
+def ensemble(zookeeper_servers: LoopbackEnsemble) -> Iterator[LoopbackEnsemble]:
     """Three ZooKeeper servers, whole again after each test; what was written stays."""
     try:
         yield zookeeper_servers

@@ -95,6 +95,7 @@ class Frr(Tor):
         lines = [
             "debug bgp neighbor-events",
             "debug bgp updates in",
+            "route-map NOTHING deny 10",
             f"router bgp {self.asn}",
             f" bgp router-id {self.router_id}",
             " no bgp ebgp-requires-policy",
@@ -105,11 +106,11 @@ class Frr(Tor):
             lines += self._lines(neighbor)
         for family in ("ipv4", "ipv6"):
             lines.append(f" address-family {family} unicast")
-            lines += [
-                f"  neighbor {neighbor.address} activate"
-                for neighbor in self.neighbors
-                if family in neighbor.families
-            ]
+            for neighbor in self.neighbors:
+                if family in neighbor.families:
+                    lines.append(f"  neighbor {neighbor.address} activate")
+                    if not neighbor.hears:
+                        lines.append(f"  neighbor {neighbor.address} route-map NOTHING out")
             lines.append(" exit-address-family")
         return lines
 

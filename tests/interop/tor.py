@@ -22,6 +22,7 @@ class Neighbor:
     password: str | None = None
     ttl_security: bool = False
     old: bool = False  # knows two-octet AS numbers only
+    hears: bool = False  # a router of the fabric: it is told what the others tell
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Three ZooKeeper servers on loopback addresses of their own, and gates of our own in front of them."""
+"""ZooKeeper servers, on loopback addresses or in namespaces, and gates of our own in front of them."""
 
 import asyncio
 import contextlib
@@ -10,7 +10,7 @@ import ssl
 import struct
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -59,10 +59,11 @@ T = 2.0  # of most sessions, seconds
 
 
 class Server:
-    """One of the ensemble; its log is in its directory."""
+    """One of the ensemble; its log is in its directory. `enter`: the command that leads to its namespace."""
 
-    def __init__(self, directory: Path, number: int, address: str) -> None:
+    def __init__(self, directory: Path, number: int, address: str, *, enter: tuple[str, ...] = ()) -> None:
         self.address = address
+        self.enter = enter
         self.directory = directory / f"zookeeper{number}"
         self.number = number
         self.popen: subprocess.Popen | None = None
@@ -94,7 +95,7 @@ class Server:
     def start(self) -> None:
         jars = ":".join(map(str, JARS))
         # What ends us ends it, even SIGKILL.
-        argv = ["setpriv", "--pdeathsig", "KILL", *JAVA, *self._options, "-cp", jars]
+        argv = [*self.enter, "setpriv", "--pdeathsig", "KILL", *JAVA, *self._options, "-cp", jars]
         with (self.directory / "zookeeper.log").open("ab") as log:
             self.popen = subprocess.Popen(
                 [*argv, "org.apache.zookeeper.server.quorum.QuorumPeerMain", self.directory / "zoo.cfg"],
@@ -130,24 +131,15 @@ class Server:
 
 
 class Ensemble:
-    """The last server speaks TLS, too."""
+    """Servers that know of each other, wherever they run. They are started by `mend`."""
 
-    def __init__(self) -> None:
+    def __init__(self, servers: Sequence[Server]) -> None:
         missing = [str(jar) for jar in JARS if not jar.exists()]
         assert not missing, f"not installed: {', '.join(missing)}; `make setup` installs them"
-        self.directory = Path(tempfile.mkdtemp(prefix=f"vipd{os.getpid()}-", dir="/tmp"))
-        low = os.getpid() & 0xFFFF
-        self.servers = [
-            Server(self.directory, number, f"127.{number}.{low >> 8}.{low & 0xFF}") for number in (1, 2, 3)
-        ]
+        self.servers = servers
         members = "".join(f"server.{server.number}={server.address}:2888:3888\n" for server in self.servers)
         for server in self.servers:
             server.configure(members)
-        self.authority = trustme.CA()
-        self.servers[-1].speak_tls(self.authority)
-        for server in self.servers:
-            server.start()
-        self.mend()
 
     def places(self) -> list[tuple[str, int]]:
         return [(server.address, 2181) for server in self.servers]
@@ -172,6 +164,23 @@ class Ensemble:
     def close(self) -> None:
         for server in self.servers:
             server.kill()
+
+
+class LoopbackEnsemble(Ensemble):
+    """Three servers on loopback addresses of their own. The last speaks TLS, too."""
+
+    def __init__(self) -> None:
+        self.directory = Path(tempfile.mkdtemp(prefix=f"vipd{os.getpid()}-", dir="/tmp"))
+        low = os.getpid() & 0xFFFF
+        super().__init__(
+            [Server(self.directory, number, f"127.{number}.{low >> 8}.{low & 0xFF}") for number in (1, 2, 3)]
+        )
+        self.authority = trustme.CA()
+        self.servers[-1].speak_tls(self.authority)
+        self.mend()
+
+    def close(self) -> None:
+        super().close()
         for log in sorted(self.directory.glob("*/zookeeper.log")):
             print(f"----- {log.parent.name}", *log.read_text(errors="replace").splitlines()[-30:], sep="\n")
         shutil.rmtree(self.directory, ignore_errors=True)

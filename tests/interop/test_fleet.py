@@ -1,0 +1,271 @@
+"""Whole pods, a whole ensemble and two racks of ToRs, as one: what the edge was told while things failed.
+
+All of it is read off logs of UPDATEs, so that no moment is missed.
+"""
+
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from interop.fleet import PREFIXES, SERVICE, SHARE, Fleet, Member, T
+from interop.netns import Lab, wait_for
+
+OUTAGE = 60.0
+
+
+@pytest.fixture(scope="module")
+def built(machine: None) -> Iterator[Fleet]:
+    lab = Lab()
+    try:
+        fleet = Fleet(lab)
+        try:
+            fleet.start()
+            yield fleet
+        finally:
+            fleet.close()
+    finally:
+        lab.close()
+
+
+@pytest.fixture
+def fleet(built: Fleet) -> Iterator[Fleet]:
+    """The fleet, settled; after the test, whole again."""
+    built.settled()
+    try:
+        yield built
+    finally:
+        built.mend()
+    for pod in (*built.pods, built.guest):
+        assert "Traceback" not in pod.log()
+        assert pod.ledger.complete
+    assert built.edge_ledger.complete
+
+
+def test_each_vip_is_with_one_pod_and_each_pod_with_its_share(fleet):
+    assert fleet.edge.prefixes() == PREFIXES
+    for prefix, holder in fleet.holders().items():
+        tor, *pods = fleet.edge.route(prefix).as_path
+        assert pods == [holder.asn], f"at the edge, {prefix} is with the pod that announces it"
+        assert tor in fleet.tors_of(holder)
+        told = fleet.vipd("why", prefix.removesuffix("/32"))
+        assert f"Should: {holder.pod_id}" in told
+        assert f"Does: {holder.pod_id}" in told
+    members = fleet.vipd("members", SERVICE)
+    assert "3 members" in members
+    for pod in fleet.pods:
+        assert pod.pod_id in members
+
+
+# --- ZooKeeper goes, and comes back -----------------------------------------------------------------------
+
+
+def test_zookeeper_away_for_a_minute_is_not_one_update(fleet):
+    since = fleet.zookeeper_down()
+    hold(fleet)
+    time.sleep(since + OUTAGE - time.time())
+    fleet.ensemble.mend()
+    nothing_moves(fleet, since)
+
+
+def test_zookeeper_that_comes_back_without_its_data_is_not_one_update(fleet):
+    since = fleet.zookeeper_down()
+    hold(fleet)
+    for server in fleet.ensemble.servers:
+        server.wipe()
+    fleet.ensemble.mend()
+    nothing_moves(fleet, since)
+
+
+def test_a_rolling_restart_of_zookeeper_is_not_one_update(fleet):
+    since = time.time()
+    for server in fleet.ensemble.servers:
+        server.kill()
+        server.start()
+        wait_for(server.mode, "the server serves again", 30.0)
+    nothing_moves(fleet, since)
+
+
+def test_while_zookeeper_is_away_pods_do_as_they_can_tell_by_themselves(fleet):
+    fleet.zookeeper_down()
+    hold(fleet)
+    for pod in fleet.pods:  # a check fails once: its pod's VIPs go, to nobody else, and come back to it
+        since, share = time.time(), pod.announces()
+        pod.service.fail()
+        wait_for(lambda pod=pod: not pod.mentions(), "it withdraws what it cannot serve")
+        pod.service.heal()
+        wait_for(lambda pod=pod, share=share: pod.announces() == share, "it has again what it had")
+        assert {entry.sender for entry in fleet.said(since)} <= pod.tors.keys()
+        fleet.settled()
+    for tor in fleet.tors:  # a ToR restarts, and is told again: its neighbour has carried all meanwhile
+        since = time.time()
+        tor.stop()
+        wait_for(lambda tor=tor: tor.router_id not in frozenset().union(*fleet.told().values()), "it is gone")
+        tor.start()
+        fleet.settled()
+        assert not fleet.gaps(since)
+    # A pod restarts, and knows nothing: it announces all, behind everybody else.
+    restarted, *others = fleet.pods
+    since, owners = time.time(), fleet.holders()
+    assert restarted.stop() == 0
+    fleet.boot(restarted)
+    wait_for(lambda: restarted.announces() == PREFIXES, "a cold start takes all")
+    wait_for(lambda: fleet.edge.prefixes() == PREFIXES, "the edge has it all")
+    for prefix, owner in owners.items():
+        path = fleet.edge.route(prefix).as_path
+        assert path[1:] == (owner.asn,) * (4 if owner is restarted else 1)
+    assert not [entry for pod in others for entry in pod.said(since)]
+    assert {gap.prefix for gap in fleet.gaps(since)} == {
+        prefix for prefix, owner in owners.items() if owner is restarted
+    }, "what others have was there throughout"
+    since = time.time()
+    fleet.ensemble.mend()
+    fleet.settled()
+    assert not fleet.gaps(since)
+
+
+# --- pods go, and come back -------------------------------------------------------------------------------
+
+
+def test_a_killed_pod_is_replaced_by_one_other_for_each_vip(fleet):
+    victim = fleet.pods[0]
+    share, since = victim.announces(), time.time()
+    victim.process.kill()
+    assert taken_over(fleet, victim, share, since) < T + 1
+    assert longest_gap(fleet, since) < T + 1
+    told = [entry.announced | entry.withdrawn for pod in fleet.pods for entry in pod.said(since)]
+    assert frozenset().union(*told) == share, "nothing else has moved"
+
+
+def test_a_pod_and_the_leader_die_together(fleet):
+    victim, leader = fleet.pods[0], fleet.ensemble.leader()
+    share, since = victim.announces(), time.time()
+    leader.kill()
+    victim.process.kill()
+    assert taken_over(fleet, victim, share, since) < T + 2  # an election comes on top
+    assert longest_gap(fleet, since) < T + 2
+
+
+@pytest.mark.parametrize("until", ["its VIPs are taken over", "its ToRs give it up, too"])
+def test_a_pod_that_was_frozen_finds_its_place_again(fleet, until):
+    frozen = fleet.pods[1]
+    share, since = frozen.announces(), time.time()
+    frozen.process.signal(signal.SIGSTOP)
+    assert taken_over(fleet, frozen, share, since) < T + 1
+    if "ToRs" in until:
+        wait_for(lambda: not frozen.mentions(), "its hold time is over")
+    frozen.process.signal(signal.SIGCONT)
+    fleet.settled()
+    assert not fleet.gaps(since)
+
+
+def test_a_rolling_restart_of_all_pods_leaves_the_edge_a_route_throughout(fleet):
+    since = time.time()
+    for pod in fleet.pods:
+        assert pod.stop() == 0
+        fleet.boot(pod)
+        fleet.settled()
+    assert not fleet.gaps(since)
+    print(f"{len(fleet.at_the_edge(since))} UPDATEs at the edge in {time.time() - since:.1f} s")
+
+
+def test_a_pod_is_drained_by_an_operator_and_has_its_share_again(fleet):
+    pod, since = fleet.pods[1], time.time()
+    with fleet.drained(pod):
+        wait_for(lambda: not pod.mentions(), "others have what it had")
+        assert pod.runs
+        assert "drained by" in fleet.vipd("members", SERVICE)
+    fleet.settled()
+    assert not fleet.gaps(since)
+
+
+# --- operators and strangers ------------------------------------------------------------------------------
+
+
+def test_maintenance_takes_the_service_off_the_air_at_once(fleet):
+    with fleet.maintenance() as at:
+        wait_for(lambda: not any(pod.mentions() for pod in fleet.pods), "all is withdrawn")
+        for pod in fleet.pods:
+            withdrawals = [entry for entry in pod.said(at) if entry.withdrawn]
+            assert {entry.sender for entry in withdrawals} == pod.tors.keys()
+            took = max(entry.at for entry in withdrawals) - at
+            print(f"{pod.pod_id} has withdrawn all after {1000 * took:.1f} ms")
+            assert took < 0.1
+        wait_for(lambda: not fleet.edge.prefixes(), "the edge has none")
+    fleet.settled()
+
+
+def test_of_two_pods_with_one_id_the_younger_counts(fleet):
+    elder, since = fleet.pods[2], time.time()
+    fleet.boot(fleet.guest, pod_id=elder.pod_id)
+    wait_for(lambda: not elder.mentions() and len(fleet.guest.announces()) == SHARE, "the younger has it all")
+    assert "a younger pod has registered with this pod's id" in elder.ask("status", "-o", "json")
+    assert fleet.guest.stop() == 0
+    fleet.settled()
+    assert not fleet.gaps(since)
+
+
+def test_members_that_cannot_be_read_cost_nobody_else(fleet):
+    since = time.time()
+    with fleet.ghosts(garbage="no JSON", newer='{"schema": 99}'):
+        for pod in fleet.pods:
+            pod.logs("record_unreadable", "garbage~", "is not JSON")
+            pod.logs("record_unreadable", "newer~", "schema")
+        assert "counts as absent" in fleet.vipd("members", SERVICE)
+    for pod in fleet.pods:
+        for name in ("garbage", "newer"):
+            pod.logs("members_changed", '"came": []', f'"{name}~')
+    assert not fleet.said(since)
+    assert not fleet.at_the_edge(since)
+
+
+def test_wrong_credentials_are_said_and_move_nothing(fleet):
+    since = time.time()
+    before = {prefix: fleet.edge.route(prefix) for prefix in PREFIXES}
+    wrong = fleet.guest.node.directory / "wrong"
+    wrong.write_text("vipd:wrong\n")
+    wrong.chmod(0o600)
+    fleet.boot(fleet.guest, auth_file=wrong)
+    fleet.guest.logs("coordination_refused", "its ACL does not allow us that")
+    wait_for(lambda: fleet.guest.announces() == PREFIXES, "a cold start takes all, behind everybody else")
+    assert {prefix: fleet.edge.route(prefix) for prefix in PREFIXES} == before
+    assert not [entry for pod in fleet.pods for entry in pod.said(since)]
+
+
+def hold(fleet: Fleet) -> None:
+    """Wait until no pod trusts its last view any more."""
+    for pod in fleet.pods:
+        wait_for(lambda pod=pod: "HELD" in pod.words(), f"{pod.pod_id} holds what it has")
+
+
+def nothing_moves(fleet: Fleet, since: float) -> None:
+    """Nothing was said since then, nor is when the pods are back, and may believe all that they read."""
+    for pod in fleet.pods:
+        wait_for(lambda pod=pod: pod.words() == {"ASSIGNED", "NOT_ASSIGNED"}, f"{pod.pod_id} trusts again")
+    time.sleep(2 * T + 1)  # for so long the members of before count as present
+    assert not fleet.said(since)
+    assert not fleet.at_the_edge(since)
+
+
+def taken_over(fleet: Fleet, victim: Member, share: frozenset[str], since: float) -> float:
+    """Wait until others announce what was the victim's, and for each VIP only one; seconds that it took."""
+    others = [pod for pod in fleet.pods if pod is not victim]
+    wait_for(lambda: share <= frozenset().union(*(pod.announces() for pod in others)), "it is taken over")
+    wait_for(lambda: fleet.told().keys() == PREFIXES, "the edge has it all")
+    told = [
+        (prefix, pod.pod_id, entry.at)
+        for pod in others
+        for entry in pod.said(since)
+        for prefix in entry.announced
+    ]
+    assert len({(prefix, pod) for prefix, pod, _ in told}) == len(share)
+    took = max(at for *_, at in told) - since
+    print(f"{sorted(share)} announced by others after {took:.3f} s")
+    return took
+
+
+def longest_gap(fleet: Fleet, since: float) -> float:
+    found = max(gap.seconds for gap in fleet.gaps(since))
+    print(f"the edge was without a route for {found:.3f} s")
+    return found
