@@ -10,8 +10,8 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 .NOTPARALLEL:
 .PHONY: bench clean conformance demo help interop lint pythons setup sim sim-mutants test unit
 
-demo: $(VENV)/.run ## a whole rack on loopback addresses, to watch; FOREVER=1 keeps it
-	@$(BIN)/python -m vipd demo $(if $(FOREVER),--forever)
+demo: $(VENV)/.run ## a rack on loopback addresses, to watch; FOREVER=1 keeps it, ZOOKEEPER=1 has a real one
+	@$(BIN)/python -m vipd demo $(if $(FOREVER),--forever) $(if $(ZOOKEEPER),--zookeeper)
 
 test: setup lint unit conformance pythons interop ## everything, as CI runs it: Debian packages, all tests, real peers
 

@@ -184,7 +184,7 @@ def convert(arguments: Namespace) -> int:
 def demo(arguments: Namespace) -> int:
     from vipd import demo
 
-    return demo.run(forever=arguments.forever)
+    return demo.run(forever=arguments.forever, zookeeper=arguments.zookeeper)
 
 
 def healthcheck(arguments: Namespace) -> int:

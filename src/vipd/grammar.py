@@ -257,19 +257,22 @@ def parser() -> Parser:
     convert.add_argument("program", choices=("exabgp",), help="whose configuration it is")
     convert.add_argument("files", nargs="+", metavar="FILE", help="its configuration files")
 
-    verb(
+    demo = verb(
         "demo",
-        "a whole rack on this machine: watch a VIP go and return",
+        "a whole rack on this machine: watch VIPs move, and return",
         """
         Run three pods and two top-of-rack switches on loopback addresses, without root: real BGP sessions,
-        a real HTTP service being checked. A service fails and recovers; the times are shown. Ends by
-        itself.
+        a real HTTP service being checked, a ZooKeeper in memory or a real one. A service fails, a pod is
+        killed, another is drained; each comes back; the times are shown. Ends by itself.
 
         examples:
           vipd demo
+          vipd demo --zookeeper              # a real ZooKeeper, where Debian's packages of it are
           vipd demo --forever                # until Ctrl-C; says where its /metrics and /status are
         """,
-    ).add_argument("--forever", action="store_true", help="go on until interrupted")
+    )
+    demo.add_argument("--forever", action="store_true", help="go on until interrupted")
+    demo.add_argument("--zookeeper", action="store_true", help="start a real ZooKeeper for it")
 
     _socket(
         verb(

@@ -2,22 +2,24 @@
 
 import asyncio
 import json
-import os
-import subprocess
+import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+from vipd.demo.process import Process
+
 Seconds = float
 
-PATIENCE: Seconds = 5.0  # with a pod that is asked or told something
+PATIENCE: Seconds = 5.0  # with a pod that is asked something
 API_PORT = 9179
 SERVICE_PORT = 8080
 
+# The delays are shorter than a fleet would have them: nobody watches a demo for minutes.
 CONFIG = """\
 [speaker]
 local-as = {local_as}
@@ -37,15 +39,25 @@ name = "tor-b"
 address = "{tors[1]}"
 peer-as = 64002
 
+[coordination]
+servers = ["{zookeeper}"]
+pod-id = "{name}"
+session-timeout = {session_timeout}
+
 [[service]]
 name = "apex"
-vips = ["{vip}"]
+vip = [
+{vips}
+]
+handback-delay = 1.0
+handback-max = 1.0
 
   [[service.check]]
   http = "{service}"
   interval = 1.0
 
 [drain]
+timeout = 3.0
 linger = 0.5
 
 [api]
@@ -93,16 +105,30 @@ class Service:
         writer.close()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """What all pods of the rack are told alike."""
+
+    local_as: int
+    tors: tuple[str, ...]
+    port: int  # of BGP
+    zookeeper: str  # host:port
+    session_timeout: Seconds
+    pins: Mapping[str, str]  # VIP to pod
+
+
 @dataclass(slots=True, kw_only=True)
 class Pod:
     """One vipd process, told by a file, asked over its socket."""
 
     name: str
     address: str
-    local_as: int
-    vip: str
+    vip: str  # that is pinned to it
     service: Service
     folder: Path
+    place: Place
+    killed: bool = False
+    _process: Process | None = None
 
     @property
     def metrics(self) -> str:
@@ -112,33 +138,54 @@ class Pod:
     def socket(self) -> str:
         return str(self.folder / f"{self.name}.sock")
 
-    @asynccontextmanager
-    async def live(self, tors: list[str], port: int) -> AsyncIterator[None]:
-        """Run the process while inside; end it as an orchestrator would, with SIGTERM."""
+    @property
+    def log(self) -> Path:
+        return self.folder / f"{self.name}.log"
+
+    def start(self) -> None:
         config = self.folder / f"{self.name}.toml"
+        place = self.place
+        pins = (f'  {{address = "{vip}", pin = "{pod}"}},' for vip, pod in place.pins.items())
         config.write_text(
             CONFIG.format(
-                local_as=self.local_as,
+                name=self.name,
                 address=self.address,
-                port=port,
-                tors=tors,
-                vip=self.vip,
+                local_as=place.local_as,
+                tors=place.tors,
+                port=place.port,
+                zookeeper=place.zookeeper,
+                session_timeout=place.session_timeout,
+                vips="\n".join(pins),
                 service=self.service.url,
                 api_port=API_PORT,
                 socket=self.socket,
             )
         )
-        with (self.folder / f"{self.name}.log").open("wb") as log:
-            process = subprocess.Popen(  # noqa: ASYNC220, S603 - asyncio's own would start a thread on Python 3.11; argv is ours
-                (sys.executable, "-m", "vipd", "run", "--config", str(config)),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
+        self._process = Process(_vipd("run", "--config", str(config)), self.log)
+        self.killed = False
+
+    async def kill(self) -> None:
+        """End it as a power cut would."""
+        assert self._process is not None  # noqa: S101 - it was started
+        self.killed = True
+        self._process.send(signal.SIGKILL)
+        await self._process.exit()
+
+    async def end(self) -> None:
+        if self._process is not None:
+            await self._process.end()
+
+    async def order(self, verb: str) -> None:
+        """Say `vipd drain` or `vipd undrain` of it, as an operator would anywhere. Raises OSError."""
+        log = self.folder / "orders.log"
+        words = ("--reason", "shown in the demo", "--zookeeper", self.place.zookeeper)
+        said = Process(_vipd(verb, self.name, *words), log)
         try:
-            yield
+            status = await said.exit()
         finally:
-            await _end(process)
+            await said.end()
+        if status != 0:
+            raise OSError(f"vipd {verb}: {log.read_text()}")
 
     async def status(self) -> dict[str, Any]:
         """Everything the pod tells of itself. Raises OSError while it does not answer."""
@@ -153,18 +200,5 @@ class Pod:
         return answer
 
 
-async def _end(process: "subprocess.Popen[bytes]") -> None:
-    loop = asyncio.get_running_loop()
-    ended = asyncio.Event()
-    process_fd = os.pidfd_open(process.pid)
-    loop.add_reader(process_fd, ended.set)
-    process.terminate()
-    try:
-        async with asyncio.timeout(PATIENCE):
-            await ended.wait()
-    except TimeoutError:
-        process.kill()
-    finally:
-        loop.remove_reader(process_fd)
-        os.close(process_fd)
-        process.wait()
+def _vipd(*words: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", "vipd", *words)
