@@ -1,6 +1,7 @@
 """A real ZooKeeper server for the demo, from Debian's packages."""
 
 import asyncio
+import re
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ from vipd.demo.process import Process
 Seconds = float
 
 START: Seconds = 30.0  # at most, until it serves
+ANSWER: Seconds = 1.0  # for its answer to that question
 ASKING: Seconds = 0.1  # between two times that it is asked whether it does
 
 PACKAGES = "default-jre-headless libslf4j-java libzookeeper-java"
@@ -55,26 +57,32 @@ async def serving(folder: Path, host: str, port: int) -> AsyncIterator[None]:
     try:
         try:
             async with asyncio.timeout(START):
-                while not await _serves(host, port):
+                while not (await _serves(host, port) and server.runs):
                     if not server.runs:
-                        raise OSError(f"ZooKeeper does not start:\n{log.read_text()}")
+                        raise OSError(f"ZooKeeper does not start: {_complaint(log)}")
                     await asyncio.sleep(ASKING)
         except TimeoutError:
-            raise OSError(f"ZooKeeper does not serve after {START:g} s:\n{log.read_text()}") from None
+            raise OSError(f"ZooKeeper does not serve after {START:g} s: {_complaint(log)}") from None
         yield
     finally:
         await server.end()
 
 
 async def _serves(host: str, port: int) -> bool:
+    """Whether a server there says that it serves."""
     try:
-        reader, writer = await asyncio.open_connection(host, port)
-    except OSError:
+        async with asyncio.timeout(ANSWER):
+            reader, writer = await asyncio.open_connection(host, port)
+            try:
+                writer.write(b"srvr")
+                return b"Mode:" in await reader.read()
+            finally:
+                writer.close()
+    except OSError:  # TimeoutError is one
         return False
-    try:
-        writer.write(b"srvr")
-        return b"Mode:" in await reader.read()
-    except OSError:
-        return False
-    finally:
-        writer.close()
+
+
+def _complaint(log: Path) -> str:
+    """Find what is worth repeating in a long log: its last exception, or else its last words."""
+    lines = log.read_text().splitlines() or ["without a word"]
+    return next((line for line in reversed(lines) if re.match(r"[\w.]+(Exception|Error): ", line)), lines[-1])
