@@ -13,7 +13,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 demo: $(VENV)/.run ## a rack on loopback addresses, to watch; FOREVER=1 keeps it, ZOOKEEPER=1 has a real one
 	@$(BIN)/python -m vipd demo $(if $(FOREVER),--forever) $(if $(ZOOKEEPER),--zookeeper)
 
-test: setup lint unit conformance pythons interop ## everything, as CI runs it: Debian packages, all tests, real peers
+test: setup lint unit conformance sim pythons interop ## everything, as CI runs it: Debian packages, all tests, real peers
 
 setup: $(VENV)/.test ## what the tests need: a venv, and by apt, as root, the peers
 	@scripts/packages
