@@ -11,6 +11,7 @@ from typing import Any
 from sim import directory
 from sim.directory import Ensemble
 from sim.fabric import Fabric
+from sim.heavy import HeavySpeaker, Links
 from sim.light import LightSpeaker, peer
 from sim.process import Process
 from sim.ways import Network, Seconds, now
@@ -51,7 +52,12 @@ class Life:
         self.facts = Latest(Facts(config=config(pod)))
         self.lag = Lag(tolerable=lambda: HOLD / 3, suspended=lambda: self.suspended)
         self.steering = Steering(self.facts, self.lag.stalled_at)
-        self.speaker = LightSpeaker(self.world.fabric, pod.name, self.process, pod.tors, self.steering.rib)
+        rib, links = self.steering.rib, self.world.links
+        self.speaker = (
+            LightSpeaker(self.world.fabric, pod.name, self.process, pod.tors, rib)
+            if links is None
+            else HeavySpeaker(links, pod.name, pod.tors, rib)
+        )
         self._told_to_leave = asyncio.Event()
         self.task = self.process.start(self._live())
 
@@ -304,6 +310,7 @@ class World:
         self.ensemble = Ensemble(self.network, self.random)
         self.racks = racks or {"r1": ("tor1a", "tor1b"), "r2": ("tor2a", "tor2b")}
         self.fabric = Fabric(self.network, self.random, racks=self.racks)
+        self.links: Links | None = None  # None: sessions are values
         self.pods: dict[str, Pod] = {}
         self.story: list[str] = []
         self.drains: set[str] = set()

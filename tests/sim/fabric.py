@@ -221,6 +221,7 @@ class Fabric:
         self.racks = racks
         self.routers: dict[str, Router] = {}
         self.lines: dict[Line, None] = {}
+        self.attached: set[tuple[str, str]] = set()  # pods and ToRs with a session of octets
         self.deaf: set[str] = set()  # ToRs that neither take nor acknowledge, and keep their sessions
         self.frozen: set[str] = set()  # ToRs that do nothing at all
         self.down: set[str] = set()

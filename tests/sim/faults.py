@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from sim.cluster import ROOT, SERVICE, Pod, World, vips
+from sim.heavy import Links
 from sim.invariants import Monitor, Violation
 from sim.ways import Seconds
 from vipd.coord.directory import ANY_VERSION, Create, Delete, DirectoryRefused
@@ -17,6 +18,7 @@ from vipd.coord.layout import member_path
 from vipd.coord.member import Service, Standby, Takeover, Times, Vip
 
 TIMES = Times(settle=1.0, drain_timeout=30.0)
+OCTETS = 0.1  # of gentle stories: sessions speak real octets
 LATER: Seconds = 12.0  # what may pass after a fault until all is known: T, 2T, claim-timeout, settle
 
 
@@ -31,6 +33,7 @@ class Story:
         if random.random() < 0.3:
             slow = random.choice(sorted(name for name in world.fabric.routers if name.startswith("tor")))
             world.fabric.set_pace(slow, random.uniform(0.05, 0.25))
+        self.octets = self.kind == "gentle" and random.random() < OCTETS
         world.fabric.honours_shutdown = random.random() < 0.3
         self.monitor = Monitor(world)
         self.service = self._draw_service()
@@ -66,9 +69,19 @@ class Story:
     # ---- the course of it ----
 
     async def run(self) -> Monitor:
+        if self.octets:
+            self.world.links = Links(self.world.fabric)
+            async with self.world.links.up():
+                await self._live()
+        else:
+            await self._live()
+        return self.monitor
+
+    async def _live(self) -> None:
         world = self.world
+        sessions = "sessions of octets" if self.octets else "light sessions"
         try:
-            self.tell(f"{self.kind}: {len(world.pods) - 1} pods, {self.service}")
+            self.tell(f"{self.kind}: {len(world.pods) - 1} pods, {sessions}, {self.service}")
             await self._begin()
             match self.kind:
                 case "gentle":
@@ -80,7 +93,6 @@ class Story:
             self.monitor.check()
         finally:
             await world.end()
-        return self.monitor
 
     async def _begin(self) -> None:
         everybody = [pod for pod in self.world.pods.values() if pod is not self.spare]
@@ -92,10 +104,12 @@ class Story:
             pod.start()
             await self._pause(0.0, 1.0)
         if zookeeper_late:
+            self.monitor.ill += 1  # the pinned pod of a VIP is preferred to all copies (rule 8)
             await self._pause(5, 40)
             self.monitor.excuse_all("ZooKeeper came late", LATER)
             self._ensemble_up()
         await self.monitor.settle(45)
+        self.monitor.ill = 0
         self.tell("quiet")
 
     async def _gently(self) -> None:

@@ -141,10 +141,9 @@ class Monitor:
 
     def connected(self, pod: Pod) -> bool:
         """A ToR of its carries what it says to the edge."""
-        return any(
-            line.pod == pod.name and line.up and self.world.fabric.whole(line.tor)
-            for line in self.world.fabric.lines
-        )
+        fabric = self.world.fabric
+        lines = {(line.pod, line.tor) for line in fabric.lines if line.up}
+        return any((pod.name, tor) in lines | fabric.attached and fabric.whole(tor) for tor in pod.tors)
 
     def announcers(self, vip: Vip) -> frozenset[str]:
         pods = self.world.pods
