@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from sim.cluster import Pod, World, prefix_of
 from sim.ways import Seconds, now
-from vipd.coord.member import LastResort, Standby, Takeover, Vip
+from vipd.coord.member import LastResort, Standby, Takeover, Vip, Word
 
 AT_ONCE: Seconds = 0.01  # a turn of the loop, and the moment in which the world tells the pod
 CARRIED: Seconds = 2.0  # for the slowest fabric to pass a withdrawal on
@@ -258,9 +258,16 @@ class Monitor:
                 )
                 if not why:
                     return
+            if any(self._damped(pod) for pod in self.world.pods.values()):
+                deadline = now() + within  # what is damped has to run out first
             if now() > deadline:
                 raise Violation(self.world, f"NOT QUIET within {within:g} s: {why}")
             await asyncio.sleep(0.5)
+
+    @staticmethod
+    def _damped(pod: Pod) -> bool:
+        verdicts = {} if pod.life is None else pod.life.verdicts
+        return any(verdict.word is Word.DAMPED for verdict in verdicts.values())
 
     def check(self) -> None:
         self.look()
