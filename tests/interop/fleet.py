@@ -283,6 +283,15 @@ class Fleet:
             self.vipd("maintenance", "off", SERVICE, "--reason", "seen")
 
     @contextmanager
+    def cut_off(self, pod: Member) -> Iterator[None]:
+        """Have a pod without its port in the hall."""
+        pod.node.ip("link", "set", "hall0", "down")
+        try:
+            yield
+        finally:
+            pod.node.ip("link", "set", "hall0", "up")
+
+    @contextmanager
     def drained(self, pod: Member) -> Iterator[None]:
         self.vipd("drain", pod.pod_id, "--reason", "to see")
         try:
