@@ -17,8 +17,6 @@ HIGHEST: Final = 0xFFFF_FFFF  # of a MED
 Community = tuple[int, int]  # RFC 1997: AS, value
 LargeCommunity = tuple[int, int, int]  # RFC 8092
 
-GRACEFUL_SHUTDOWN: Final[Community] = (0xFFFF, 0)  # RFC 8326: others are to be preferred from now on
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
@@ -31,7 +29,6 @@ class Route:
     large_communities: tuple[LargeCommunity, ...] = ()
     neighbors: frozenset[str] | None = None  # names of those who hear it; None: all
     rank: int = 0  # 0: by the assigned pod; k: by the k-th in line, and worse by as much
-    draining: bool = False  # what is left of a pod that goes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,13 +93,14 @@ def export(
     if next_hop is None or not hears(route, config):
         return None
     prepend = route.prepend + policy.prepend + route.rank * policy.prepend_step
+    ranked = policy.rank_communities.get(route.rank, ())
     return PathAttributes(
         as_path=_own_path(config.local_as, prepend) if negotiated.ebgp else (),
         next_hop=next_hop,
         link_local=_link_local(own, next_hop),
         med=_med(route, policy),
         local_preference=None if negotiated.ebgp else _local_preference(route, policy),
-        communities=tuple(sorted(_communities(route, policy))),
+        communities=tuple(sorted({*route.communities, *policy.communities, *ranked})),
         large_communities=tuple(sorted({*route.large_communities, *policy.large_communities})),
     )
 
@@ -130,11 +128,6 @@ def _local_preference(route: Route, policy: Policy) -> int:
     wanted = policy.local_preference if route.local_preference is None else route.local_preference
     preference = LOCAL_PREFERENCE if wanted is None else wanted
     return max(0, preference - route.rank * policy.local_preference_step)
-
-
-def _communities(route: Route, policy: Policy) -> set[Community]:
-    found = {*route.communities, *policy.communities, *policy.rank_communities.get(route.rank, ())}
-    return found | {GRACEFUL_SHUTDOWN} if route.draining else found
 
 
 def _link_local(

@@ -183,8 +183,7 @@ def test_within_our_as_a_rank_is_told_by_a_lesser_local_preference(route, policy
     assert heard(route, policy, IBGP).local_preference == told
 
 
-def test_a_rank_may_be_told_by_communities_and_a_drain_by_its_own():
+def test_a_rank_may_be_told_by_communities():
     ranked = Policy(rank_communities={1: ((64500, 1),), 2: ((64500, 2),)})
     assert heard(Route(rank=1, communities=((64500, 9),)), ranked).communities == ((64500, 1), (64500, 9))
     assert heard(Route(rank=0), ranked).communities == ()
-    assert heard(Route(draining=True)).communities == ((65535, 0),)  # RFC 8326 section 3.2
