@@ -128,6 +128,7 @@ def test_while_zookeeper_is_away_pods_do_as_they_can_tell_by_themselves(fleet):
     assert {gap.prefix for gap in fleet.gaps(since)} == {
         prefix for prefix, owner in owners.items() if owner is restarted
     }, "what others have was there throughout"
+    longest_gap(fleet, since)
     since = time.time()
     fleet.ensemble.mend()
     fleet.settled()
