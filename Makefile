@@ -29,7 +29,7 @@ unit: $(VENV)/.test ## the fast tests: unit, property and simulated time, with c
 		'import test_layers as t; print(",".join(str(t.MODULES[m]) for m in sorted(t.PURE)))') && \
 	$(BIN)/coverage report --skip-covered --fail-under=100 --include="$$pure"
 
-pythons: $(VENV)/.test ## the fast tests on every other Python that this machine has, 3.11 to 3.13
+pythons: $(VENV)/.test ## the unit tests on every other Python that this machine has, 3.11 to 3.13
 	@scripts/other-pythons $(BIN)/python
 
 conformance: $(VENV)/.test ## the RFCs over real TCP, row by row, from the outside
