@@ -14,10 +14,10 @@ from sim.process import Process
 from sim.ways import Network, Seconds, Way
 from vipd.bgp.attributes import PathAttributes
 from vipd.bgp.messages import Update
-from vipd.bgp.route import GRACEFUL_SHUTDOWN
 from vipd.bgp.wire import Prefix
 
 HOLD: Seconds = 9.0
+GRACEFUL_SHUTDOWN = (0xFFFF, 0)  # RFC 8326
 NOBODY: frozenset[str] = frozenset()
 
 

@@ -6,12 +6,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from ipaddress import IPv4Address
 
-from sim.fabric import Fabric, Path, path_length
+from sim.fabric import GRACEFUL_SHUTDOWN, Fabric, Path, path_length
 from sim.light import peer
 from sim.link import Network
 from sim.tor import Tor
 from vipd.bgp.iana import MessageType
-from vipd.bgp.route import GRACEFUL_SHUTDOWN, LocRib
+from vipd.bgp.route import LocRib
 from vipd.bgp.speaker import Speaker, Standing, speak
 from vipd.facts import SILENCE
 from vipd.latest import Latest
