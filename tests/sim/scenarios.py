@@ -8,7 +8,7 @@ from typing import Any
 from sim.cluster import SERVICE, Pod, World, prefix_of, vips
 from sim.invariants import Monitor, Violation
 from sim.ways import Seconds, now
-from vipd.coord.member import Service, Standby, Vip
+from vipd.coord.member import CoordinationLoss, LastResort, Service, Standby, Vip, Word
 
 V = Vip("192.0.2.1")
 W = Vip("192.0.2.2")  # of p1 and p2 the first has the higher score
@@ -228,6 +228,86 @@ async def hung_reads() -> None:
         await asyncio.sleep(10)
 
 
+async def hours_without_zookeeper(*, forgets: bool) -> None:
+    """ZooKeeper is away for hours, and back with or without its data: not one UPDATE."""
+    async with stage(racks="12", vips=vips(4), pins={V: "p1"}) as (world, monitor):
+        await start(world, monitor)
+        before = world.fabric.updates
+        outage(world)
+        await asyncio.sleep(2 * 3600)
+        held(world, before)
+        if forgets:
+            world.ensemble.lose_everything()
+        power(world)
+        await asyncio.sleep(60)
+        held(world, before)
+
+
+def outage(world: World) -> None:
+    for name in world.ensemble.servers:
+        world.ensemble.kill(name)
+
+
+def power(world: World) -> None:
+    for name in world.ensemble.servers:
+        world.ensemble.start(name)
+
+
+async def clock_jump() -> None:
+    """A machine slept, by its clock alone: it takes nothing on what it read before, and all it may after."""
+    async with stage(racks="12", pins={V: "p1"}) as (world, monitor):
+        p1 = world.pods["p1"]
+        p1.healthy = False
+        await start(world, monitor)
+        world.ensemble.mute |= {"GetData", "GetChildren"}
+        assert p1.life is not None
+        p1.life.suspended += 3600
+        p1.healthy = True
+        p1.tell_health()
+        await asyncio.sleep(0.5)
+        if p1.routes():
+            raise Violation(world, "TAKEN after a jump of the clock, on an old view")
+        world.ensemble.mute.clear()
+        await monitor.settle(30)
+
+
+async def checks_fail_everywhere() -> None:
+    """With last-resort = "keep" a check that fails on every pod takes nothing off the air for long."""
+    async with stage(racks="121", vips=vips(3), last_resort=LastResort.KEEP) as (world, monitor):
+        await start(world, monitor)
+        for pod in world.pods.values():
+            pod.healthy = False
+            pod.tell_health()
+        await asyncio.sleep(10)
+        for vip in world.all_vips():
+            if not world.fabric.believed(prefix_of(vip)):
+                raise Violation(world, f"BLACK HOLE {vip}: every check fails")
+        words = {v.word for pod in world.pods.values() if pod.life for v in pod.life.verdicts.values()}
+        if Word.LAST_RESORT not in words:
+            raise Violation(world, f"nobody says LAST_RESORT, but {words}")
+        monitor.excuse_all("the checks were all failing", 1)
+        for pod in world.pods.values():
+            pod.healthy = True
+            pod.tell_health()
+        await monitor.settle(40)
+
+
+async def loss(policy: CoordinationLoss, *, stand: frozenset[Vip]) -> None:
+    """What the policy leaves on the air while ZooKeeper is away; all of it is back with ZooKeeper."""
+    async with stage(racks="12", vips=(V, W), pins={V: "p0"}, coordination_loss=policy) as (world, monitor):
+        await start(world, monitor)
+        monitor.wanted = stand
+        outage(world)
+        await asyncio.sleep(60)
+        said = {vip for pod in world.pods.values() for vip in pod.routes()}
+        if said != stand:
+            raise Violation(world, f"ZooKeeper is away, and {sorted(said)} stand, not {sorted(stand)}")
+        power(world)
+        await asyncio.sleep(20)
+        monitor.wanted = frozenset((V, W))
+        await monitor.settle(30)
+
+
 async def at_offsets(story: Callable[[Seconds], Awaitable[None]]) -> None:
     """The same at several moments, of which each may be the one."""
     for tenth in range(0, 30, 2):
@@ -247,4 +327,10 @@ SCENARIOS: dict[str, Callable[[], Awaitable[None]]] = {
     "blip_in_an_outage": blip_in_an_outage,
     "lost_write": lost_write,
     "hung_reads": hung_reads,
+    "hours_without_zookeeper": lambda: hours_without_zookeeper(forgets=False),
+    "hours_without_zookeeper_or_its_data": lambda: hours_without_zookeeper(forgets=True),
+    "clock_jump": clock_jump,
+    "checks_fail_everywhere": checks_fail_everywhere,
+    "loss_own": lambda: loss(CoordinationLoss.OWN, stand=frozenset((V,))),
+    "loss_withdraw": lambda: loss(CoordinationLoss.WITHDRAW, stand=frozenset()),
 }
