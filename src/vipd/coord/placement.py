@@ -13,7 +13,7 @@ from typing import Final
 
 from vipd.coord.member import Service, Standby, Takeover, Vip, united
 
-ALGORITHM: Final = 1  # what a record says we place by. Members place by the lowest one that is present.
+ALGORITHM: Final = 1  # what a record says we place by: a second one is to give way to the lowest present
 
 SPARE: Final = 64  # pods that may be gone before a ranking starts anew
 
