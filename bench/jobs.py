@@ -1,4 +1,7 @@
-"""The jobs. Each yields rows: (job, speaker, figure, unit); a figure is the median of its runs."""
+"""The jobs. Each yields rows: (job, speaker, figure, unit); a figure is the median of its runs.
+
+They sleep only to let a speaker come to rest before it is measured, or to measure one that rests.
+"""
 
 import socket
 import statistics

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -51,7 +52,7 @@ class Service:
         self._server.server_close()
 
 
-class Speaker:
+class Speaker(ABC):
     """One speaker beside the collectors that listen for it."""
 
     name: str
@@ -73,18 +74,20 @@ class Speaker:
         if self.running is not None:
             self.running.stop()
 
+    @abstractmethod
     def command(self) -> list[str]:
-        raise NotImplementedError
+        """Write the configuration; return what starts the speaker."""
 
     def environment(self) -> dict[str, str]:
         return {}
 
     def after_start(self) -> None:
-        pass
+        """Give it what its configuration cannot hold: for most, nothing."""
+        return
 
     def change(self, vips: Sequence[str], *, announce: bool) -> float:
         """Hand a change over; return when it was handed over, CLOCK_MONOTONIC."""
-        raise NotImplementedError
+        raise ValueError(f"{self.name} is given no changes: its client takes one route a process")
 
 
 class Vipd(Speaker):
