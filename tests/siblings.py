@@ -5,6 +5,7 @@ from dataclasses import replace
 from vipd.coord.case import Memory
 from vipd.coord.decision import Decision, decide
 from vipd.coord.member import Me, Member, Phase, Record, Service, Unreadable, View, Vip, Word
+from vipd.coord.placement import ALGORITHMS
 
 A, B, C = Vip("192.0.2.1"), Vip("192.0.2.2"), Vip("192.0.2.3")
 ALL = frozenset({A, B, C})
@@ -12,16 +13,13 @@ ME = "pod-m"
 OWN = "pod-m~1"
 
 
-def record(*, eligible=ALL, serves=ALL, claims=(), phase=Phase.RUNNING, suspect=(), zone="", weight=1, up=2):
+def record(*, eligible=ALL, suspect=(), claims=(), up=2, **facts):
     """A record; claims are VIPs at rank 0, or a mapping."""
+    usual = {"algorithm": 1, "zone": "", "weight": 1, "phase": Phase.RUNNING, "serves": ALL}
     return Record(
-        algorithm=1,
-        zone=zone,
-        weight=weight,
-        phase=phase,
+        **{**usual, **facts},
         sessions_up=up,
         sessions_configured=2,
-        serves=serves,
         eligible=frozenset(eligible),
         suspect=frozenset(suspect),
         announcing=dict(claims) if isinstance(claims, dict) else dict.fromkeys(claims, 0),
@@ -56,6 +54,7 @@ class Pod:
         self.own = member(OWN, czxid=1, eligible=())
         self.facts = me()
         self.memory = Memory()
+        self.algorithms = ALGORITHMS
         self.seen: dict = {"read_at": now, "trusted_until": float("inf")}
         self.decided: Decision | None = None
 
@@ -79,7 +78,9 @@ class Pod:
         self.now += after
         self.facts = replace(self.facts, **facts)
         known = self.view() if view is ... else view
-        self.decided = decide(self.service, self.facts, known, self.memory, self.now)
+        self.decided = decide(
+            self.service, self.facts, known, self.memory, self.now, algorithms=self.algorithms
+        )
         self.memory = self.decided.memory
         return self.decided
 

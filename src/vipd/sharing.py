@@ -40,6 +40,7 @@ def member(row: Row) -> Json:
         "claims": row.claims,
         "standbys": row.standbys,
         "policy": row.policy,
+        "algorithm": row.algorithm,
     }
 
 
@@ -59,6 +60,7 @@ def service(account: Account) -> Json:
         "trusted": account.trusted,
         "view_age": _rounded(account.view_age),
         "outage": _rounded(account.outage),
+        "algorithm": account.algorithm,
         "maintenance": order(account.maintenance),
         "kept": account.kept,
         "unpinned": dict(account.unpinned),

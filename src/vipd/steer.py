@@ -24,6 +24,7 @@ from vipd.coord.case import Memory
 from vipd.coord.decision import decide, decide_alone
 from vipd.coord.member import Announcements, Me, Rank, Seconds, Service, View, Vip
 from vipd.coord.membership import Wish
+from vipd.coord.placement import ALGORITHMS, Algorithms
 from vipd.facts import UNHEARD, Facts, Said, me, said
 from vipd.hooks import State
 from vipd.latest import Latest
@@ -61,10 +62,17 @@ class Steering:
     Args:
         facts: what is known.
         stalled_at: when the loop was last found late; asked with every decision.
+        algorithms: what this pod can place by.
     """
 
-    def __init__(self, facts: Latest[Facts], stalled_at: Callable[[], Seconds | None] = lambda: None) -> None:
+    def __init__(
+        self,
+        facts: Latest[Facts],
+        stalled_at: Callable[[], Seconds | None] = lambda: None,
+        algorithms: Algorithms = ALGORITHMS,
+    ) -> None:
         self._facts = facts
+        self._algorithms = algorithms
         self._stalled_at = stalled_at
         self.courses: Mapping[str, Course] = {}  # by service, for whoever explains them
         self._said: dict[str, tuple[ServiceConfig, Standing, Mapping[Prefix, Route], Said]] = {}
@@ -115,7 +123,7 @@ class Steering:
         if not coordinated:
             announcements = decide_alone(config.service, known, course.announcements, now)
             return Course(config=config, me=known, announcements=announcements)
-        decision = decide(config.service, known, view, course.memory, now)
+        decision = decide(config.service, known, view, course.memory, now, algorithms=self._algorithms)
         return Course(
             config=config,
             me=known,

@@ -17,6 +17,7 @@ from vipd.status import snapshot, unready
 from vipd.text import explain, members, shared_why, status, why
 
 SETTLED = {"seen": view(read_at=NOW - 3, trusted_until=NOW + 3), "at": NOW - 1}
+GIVE_WAY = "places by algorithm 1, and all give way to it"
 ALL_TOLD = {"tor-a": {Prefix.parse(V4), Prefix.parse(V6)}}
 
 
@@ -268,6 +269,32 @@ def test_a_member_that_works_by_another_policy_is_remarked_on():
     rows = surveyed(APEX, *MEMBERS[:2], member("web-5", 5, record(policy="q")))[V4]["shared"]
     page = members([{"service": "apex", **rows}])
     assert [line.split()[0] for line in page.splitlines() if "another policy" in line] == ["web-5"]
+
+
+def test_a_member_to_whose_algorithm_all_give_way_is_remarked_on():
+    told = [member(f"web-{n}", n, record(algorithm=algorithm)) for n, algorithm in ((7, 2), (8, 1), (9, 2))]
+    found = surveyed(APEX, *told)[V4]
+    assert found["shared"]["algorithm"] == 1
+    assert [each["algorithm"] for each in found["shared"]["members"]] == [2, 1, 2]
+    page = members([{"service": "apex", **found["shared"]}])
+    assert [row for row in page.splitlines() if "algorithm" in row] == [
+        row for row in page.splitlines() if row.startswith("web-8") and row.endswith(GIVE_WAY)
+    ]
+
+
+def test_a_bystander_that_does_not_know_their_algorithm_says_so():
+    found = surveyed(APEX, member("web-7", 7, record(algorithm=2, announcing={V4: 0})))[V4]
+    assert (found["shared"]["algorithm"], found["assigned"], found["awaited"]) == (None, [], [])
+    assert "  Should: cannot be told: the pods place by an algorithm that this vipd does" in shared_why(found)
+    resting = surveyed(APEX, member("web-7", 7, record(algorithm=2)), maintenance=ORDER)[V4]
+    assert "  Should: nobody: it is in maintenance (" in shared_why(resting)
+
+
+def test_a_pod_tells_what_it_places_by():
+    (apex,) = told(insight(**SETTLED))["services"]
+    assert apex["coordination"]["algorithm"] == 1
+    (apex,) = told(insight())["services"]
+    assert apex["coordination"]["algorithm"] is None
 
 
 def test_what_is_damped_says_for_how_long():

@@ -22,7 +22,7 @@ from vipd.coord.member import (
     Vip,
     Word,
 )
-from vipd.coord.placement import Candidate, Line, place
+from vipd.coord.placement import ALGORITHMS, Candidate, Line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +65,7 @@ class Row:
     claims: int = 0  # at rank 0
     standbys: int = 0  # at others
     policy: str = ""
+    algorithm: int | None = None  # the newest that it can place by
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +75,7 @@ class Account:
     trusted: bool  # whether what is told here is decided by
     view_age: Seconds | None  # since it was read; None: it never was
     members: tuple[Row, ...] = ()
+    algorithm: int | None = None  # what is placed by; None: nothing is yet, or one that is not known here
     maintenance: Order | None = None  # in force
     kept: bool = False  # that order stood in a tree that has vanished
     unpinned: Mapping[Vip, str] = field(default_factory=dict)  # pins to pods that are not there
@@ -152,6 +154,7 @@ def account(service: Service, pod: str, insight: Insight, now: Seconds) -> Accou
         trusted=known.trusted,
         view_age=None if view is None else now - view.read_at,
         members=_rows(believed, own=known.names, absent=siblings),
+        algorithm=memory.algorithm,
         maintenance=known.maintenance.order,
         kept=known.maintenance.kept,
         unpinned={vip: pin for vip, pin in service.pins.items() if believed and pin not in present},
@@ -189,7 +192,9 @@ def survey(service: Service, view: View, now: Seconds) -> Account:
         )
         for pod, seat in seats.items()
     ]
-    lines = place(service, candidates)
+    algorithm = min((each.record.algorithm for each in found), default=max(ALGORITHMS))
+    place = ALGORITHMS.get(algorithm)  # pods that are all newer than we have one of their own
+    lines = {} if place is None else place(service, candidates, frozenset())
     claims: dict[Vip, list[Claim]] = {}
     for sibling in found:
         for vip, rank in sibling.record.announcing.items():
@@ -203,12 +208,13 @@ def survey(service: Service, view: View, now: Seconds) -> Account:
             assigned=line.assigned,
             standbys=line.standbys,
             claims=told,
-            awaited=() if resting else _differences(line, told),
+            awaited=() if resting or place is None else _differences(line, told),
         )
     return Account(
         trusted=True,
         view_age=now - view.read_at,
         members=rows,
+        algorithm=None if place is None else algorithm,
         maintenance=view.maintenance if resting else None,
         unpinned={vip: pin for vip, pin in service.pins.items() if pin not in seats},
         vips=vips,
@@ -308,6 +314,7 @@ def _counted(member: Member, record: Record, *, own: bool, drain: Order | None) 
         claims=first_rank,
         standbys=len(record.announcing) - first_rank,
         policy=record.policy,
+        algorithm=record.algorithm,
     )
 
 

@@ -25,7 +25,7 @@ from vipd.coord.member import (
     one,
     united,
 )
-from vipd.coord.placement import Candidate, Line, place
+from vipd.coord.placement import Algorithms, Candidate, Line, lowest
 from vipd.coord.trust import Sibling, Trust
 
 NOBODY = Line()
@@ -59,6 +59,7 @@ class Memory:
     drained: Mapping[Vip, Seconds] = field(default_factory=dict)  # for how long another could have had it
     leaving_since: Seconds | None = None
     placed: tuple[object, Mapping[Vip, Line]] = (None, {})  # the last placement, and what it rests on
+    algorithm: int | None = None  # that it was made by
     policy: tuple[Service | None, str] = (None, "")  # a service, and the digest of its policy
 
 
@@ -69,6 +70,7 @@ class Case:
     service: Service
     me: Me
     now: Seconds
+    algorithms: Algorithms = field(default_factory=dict)  # that this pod can place by: none, alone
     memory: Memory = field(default_factory=Memory)  # of now, but for what this decision will add
     standing: Mapping[Vip, Rank] = field(default_factory=dict)  # by the last decision
     phase: Phase = Phase.RUNNING  # an operator's drain and a younger pod of our id are in it
@@ -96,7 +98,15 @@ class Case:
         return (self.memory.started or 0.0) + self.service.times.coordination_grace
 
 
-def look(service: Service, me: Me, view: View | None, before: Memory, now: Seconds) -> Case:
+def look(
+    service: Service,
+    me: Me,
+    view: View | None,
+    before: Memory,
+    now: Seconds,
+    *,
+    algorithms: Algorithms,
+) -> Case:
     """Take everything in: what this pod is fit for, what the view shows, and what time has done."""
     known = trust.observe(before.trust, me, view, now)
     vips = one(frozenset(service.vips))
@@ -115,6 +125,7 @@ def look(service: Service, me: Me, view: View | None, before: Memory, now: Secon
         service=service,
         me=me,
         now=now,
+        algorithms=algorithms,
         memory=replace(
             before,
             started=now if before.started is None else before.started,
@@ -197,7 +208,8 @@ def _connected(case: Case, view: View, before: Memory) -> Case:
     stamps = {pod: handover.stamp(seat) for pod, seat in seats.items()}
     own = view.members[view.own]
     silence = handover.pass_over(before.silence, stamps, claimed, claim_timeout=timeout, now=now)
-    placed = _placed(before, service, candidates, silence)
+    algorithm = lowest(case.algorithms, (sibling.record.algorithm for sibling in others))
+    placed = _placed(before, case, algorithm, candidates, silence)
     lines = placed[1]
     mine = frozenset(vip for vip in service.vips if seated and me.pod in lines.get(vip, NOBODY).assigned)
     receipts = {
@@ -224,6 +236,7 @@ def _connected(case: Case, view: View, before: Memory) -> Case:
             silence=handover.listen(silence, lines, stamps, claimed, now),
             drained=_drained(case, before, lines),
             placed=placed,
+            algorithm=algorithm,
         ),
         excused=again | (case.suspect & mine),
         seats=seats,
@@ -305,14 +318,14 @@ def _with(able: frozenset[Vip], desperate: frozenset[Vip], suspect: frozenset[Vi
 
 
 def _placed(
-    before: Memory, service: Service, candidates: Sequence[Candidate], silence: Silence
+    before: Memory, case: Case, algorithm: int, candidates: Sequence[Candidate], silence: Silence
 ) -> tuple[object, Mapping[Vip, Line]]:
     """Place anew, or as before where nothing that counts has changed."""
     passed_over = frozenset(silence.passed_over)
-    question = (service, candidates, passed_over)
+    question = (case.service, algorithm, candidates, passed_over)
     if before.placed[0] == question:
         return before.placed
-    return question, place(service, candidates, passed_over)
+    return question, case.algorithms[algorithm](case.service, candidates, passed_over)
 
 
 def _silent(silence: Silence) -> Mapping[Vip, str]:

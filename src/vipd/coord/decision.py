@@ -28,7 +28,7 @@ from vipd.coord.member import (
     Vip,
     Word,
 )
-from vipd.coord.placement import ALGORITHM
+from vipd.coord.placement import ALGORITHMS, Algorithms
 
 Ruling = tuple[Word, str, Rank | None]
 Rule = Callable[[Case, Vip], Ruling | None]
@@ -52,7 +52,15 @@ def decide_alone(service: Service, me: Me, standing: Announcements, now: Seconds
     return Announcements(verdicts=_verdicts(case, _ALONE))
 
 
-def decide(service: Service, me: Me, view: View | None, memory: Memory, now: Seconds) -> Decision:
+def decide(
+    service: Service,
+    me: Me,
+    view: View | None,
+    memory: Memory,
+    now: Seconds,
+    *,
+    algorithms: Algorithms = ALGORITHMS,
+) -> Decision:
     """Decide what this pod announces of one service, tells of itself, and wishes to let go.
 
     Args:
@@ -61,8 +69,9 @@ def decide(service: Service, me: Me, view: View | None, memory: Memory, now: Sec
         view: the newest complete one, however old; None: there has been none since start.
         memory: that of the last decision; empty at first.
         now: loop time.
+        algorithms: what this pod can place by.
     """
-    case = look(service, me, view, memory, now)
+    case = look(service, me, view, memory, now, algorithms=algorithms)
     verdicts = _verdicts(case, _CONNECTED if case.memory.trust.trusted else _LOST)
     announcements = Announcements(verdicts=verdicts, recheck_at=min(_rechecks(case), default=None))
     after = remember(case, announcements)
@@ -311,7 +320,7 @@ def _record(case: Case, memory: Memory) -> Record:
     """How our record ought to read."""
     me, drain, maintenance = case.me, memory.trust.drain, memory.trust.maintenance
     return Record(
-        algorithm=ALGORITHM,
+        algorithm=max(case.algorithms),
         zone=me.zone,
         weight=me.weight,
         phase=case.phase,

@@ -31,6 +31,7 @@ from vipd.coord.directory import (
 )
 from vipd.coord.layout import RECORD_OCTETS, member_path, write_record
 from vipd.coord.member import Record, Release, Seconds, Unreadable, View
+from vipd.coord.placement import ALGORITHMS, Algorithms
 from vipd.coord.roster import Roster
 from vipd.latest import Latest
 
@@ -68,6 +69,7 @@ async def take_part(
     root: str,
     pod: str,
     jitter: Callable[[], float],
+    algorithms: Algorithms = ALGORITHMS,
 ) -> Never:
     """Be a member of every service that there is a wish for, until cancelled. Our records then go.
 
@@ -78,12 +80,16 @@ async def take_part(
         root: the path below which everything lies.
         pod: the pod-id.
         jitter: draws from [0, 1).
+        algorithms: what this pod can place by.
     """
     seats: dict[str, Seat] = {}
     services: Latest[Mapping[str, None]] = Latest({})
 
     async def sit(service: str, _: None) -> None:
-        seat = seats[service] = Seat(directory, service, wishes, report, root=root, pod=pod, jitter=jitter)
+        roster = Roster(root, service, pod, algorithms)
+        seat = seats[service] = Seat(
+            directory, service, wishes, report, root=root, roster=roster, jitter=jitter
+        )
         try:
             await seat.keep()
         finally:
@@ -114,7 +120,7 @@ class Seat:
         report: Report,
         *,
         root: str,
-        pod: str,
+        roster: Roster,
         jitter: Callable[[], float],
     ) -> None:
         self.news = asyncio.Event()  # set by whoever knows of something to look at
@@ -124,7 +130,7 @@ class Seat:
         self._report = report
         self._root = root
         self._jitter = jitter
-        self._roster = Roster(root, service, pod)
+        self._roster = roster
         self._loop = asyncio.get_running_loop()
         self._log = log.bind(service=service)
         self._refused = ""  # what was logged, and still stands

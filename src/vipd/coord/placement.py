@@ -4,7 +4,7 @@ No leader is elected and nothing is remembered but what the records say: a VIP s
 unless a pin or the balance says otherwise. The order in which members and VIPs were learned plays no part.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
@@ -12,8 +12,6 @@ from math import log
 from typing import Final
 
 from vipd.coord.member import Service, Standby, Takeover, Vip, united
-
-ALGORITHM: Final = 1  # what a record says we place by: a second one is to give way to the lowest present
 
 SPARE: Final = 64  # pods that may be gone before a ranking starts anew
 
@@ -61,6 +59,18 @@ def place(
     board.balance()
     board.fill()
     return board.lines()
+
+
+Algorithm = Callable[[Service, Iterable[Candidate], Collection[tuple[Vip, str]]], Mapping[Vip, Line]]
+Algorithms = Mapping[int, Algorithm]  # by number, the newest and those before it that are still spoken
+
+# A record tells the newest that its pod speaks. Whatever makes `place` give another answer is a new one.
+ALGORITHMS: Final[Algorithms] = {1: place}
+
+
+def lowest(algorithms: Algorithms, others: Iterable[int]) -> int:
+    """The one to place by: the lowest that anybody present works by, so that pods of two versions agree."""
+    return min((max(algorithms), *others))
 
 
 class _Board:

@@ -16,15 +16,17 @@ from vipd.coord.layout import (
     read_record,
 )
 from vipd.coord.member import Member, Order, Record, Unreadable, View
+from vipd.coord.placement import ALGORITHMS, Algorithms
 
 
 class Roster:
     """Knows one service's members from reading to reading: what has not changed stays the same object."""
 
-    def __init__(self, root: str, service: str, pod: str) -> None:
+    def __init__(self, root: str, service: str, pod: str, algorithms: Algorithms = ALGORITHMS) -> None:
         self.nodes = (root, maintenance_path(root, service))
         self.folders = (members_path(root, service), drains_path(root))
         self._pod = pod
+        self._oldest = min(algorithms)
         self._known: dict[str, tuple[Node, Member]] = {}
         self._members: Mapping[str, Member] = {}
 
@@ -56,25 +58,29 @@ class Roster:
         for name, node in nodes.items():
             known = before.get(name)
             same = known is not None and _stamp(known[0]) == _stamp(node)
-            self._known[name] = known if known is not None and same else (node, _member(node))
+            self._known[name] = known if known is not None and same else (node, self._member(node))
         members = {name: member for name, (_, member) in self._known.items()}
         if members != self._members:
             self._members = members
         return self._members
 
 
+    def _member(self, node: Node) -> Member:
+        record = _record(node)
+        if isinstance(record, Record) and record.algorithm < self._oldest:
+            reason = f"it places by algorithm {record.algorithm}; the oldest known here is {self._oldest}"
+            record = Unreadable(reason=reason)
+        return Member(
+            name=node.name,
+            pod=pod_of(node.name) or node.name,
+            czxid=node.czxid,
+            version=node.version,
+            record=record,
+        )
+
+
 def _stamp(node: Node) -> tuple[int, int, int, bool]:
     return node.czxid, node.mzxid, node.version, node.data is None
-
-
-def _member(node: Node) -> Member:
-    return Member(
-        name=node.name,
-        pod=pod_of(node.name) or node.name,
-        czxid=node.czxid,
-        version=node.version,
-        record=_record(node),
-    )
 
 
 def _record(node: Node) -> Record | Unreadable:

@@ -40,10 +40,11 @@ def shared_why(vip: Json) -> str:
     """Say of one VIP what the records of all pods come to."""
     shared = vip["shared"]
     policy = "" if vip["policy"] else " (by the default policy: no configuration tells the pins)"
+    unknown = shared["algorithm"] is None
     return "\n".join(
         (
             f"{vip['vip']} of service {vip['service']}, as the pods' records have it",
-            *sharing(vip, resting=shared["maintenance"] is not None, policy=policy),
+            *sharing(vip, resting=shared["maintenance"] is not None, policy=policy, unknown=unknown),
             *order_lines(shared),
             f"  Read: {short(shared['view_age'])} ago",
             "",
@@ -52,12 +53,22 @@ def shared_why(vip: Json) -> str:
     )
 
 
-def sharing(vip: Json, *, resting: bool, policy: str = "") -> Iterator[str]:
-    """Say who should announce a VIP, who does, and what is awaited."""
+def sharing(vip: Json, *, resting: bool, policy: str = "", unknown: bool = False) -> Iterator[str]:
+    """Say who should announce a VIP, who does, and what is awaited.
+
+    Args:
+        vip: and its sharing.
+        resting: it is in maintenance.
+        policy: a remark on what this rests on.
+        unknown: the pods place by an algorithm of which this version knows nothing.
+    """
     if vip["pin"] is not None:
         yield f"  Pinned to: {vip['pin']}"
     nobody = "nobody: it is in maintenance" if resting else "nobody: no pod is eligible"
-    yield f"  Should: {nobody if resting else _names(vip['assigned']) or nobody}{policy}"
+    if unknown and not resting:
+        yield "  Should: cannot be told: the pods place by an algorithm that this vipd does not know"
+    else:
+        yield f"  Should: {nobody if resting else _names(vip['assigned']) or nobody}{policy}"
     if vip["standbys"]:
         yield f"  Next in line: {_names(vip['standbys'])}"
     yield f"  Does: {', '.join(map(_claim, vip['claims'])) or 'nobody says so'}"
@@ -86,7 +97,8 @@ def summary(service: Json) -> Iterator[str]:
         yield f"{service['name']}: no view of its members yet"
     else:
         yield f"{service['name']}: not trusted for {short(shared['outage'])}, {len(there)} members were there"
-    yield from bullets(remark for member in shared["members"] if (remark := _remark(member, set())))
+    newest = _newest(shared["members"])
+    yield from bullets(remark for member in shared["members"] if (remark := _remark(member, set(), newest)))
     yield from bullets(
         f"{vip} is pinned to {pod}, which is not there" for vip, pod in sorted(shared["unpinned"].items())
     )
@@ -118,6 +130,7 @@ def _service(service: Json) -> Iterator[str]:
     yield from order_lines(service)
     policies = Counter(member["policy"] for member in found if member["policy"])
     usual = {policy for policy, _ in policies.most_common(1)}
+    newest = _newest(found)
     heads = ("Pod", "Zone", "Weight", "Phase", "Sessions", "Eligible", "Announces", "Standby", "")
     rows = [
         (
@@ -129,7 +142,7 @@ def _service(service: Json) -> Iterator[str]:
             f"{member['eligible']}/{member['serves']}",
             str(member["claims"]),
             str(member["standbys"]),
-            _remark(member, usual),
+            _remark(member, usual, newest),
         )
         for member in found
     ]
@@ -137,8 +150,18 @@ def _service(service: Json) -> Iterator[str]:
         yield table(heads, rows, right=heads[4:8])
 
 
-def _remark(member: Json, usual: set[str]) -> str:
-    """Say what is amiss with a member; "" where nothing is. `usual`: the policy of most."""
+def _newest(members: Sequence[Json]) -> int:
+    return max((member["algorithm"] or 0 for member in members), default=0)
+
+
+def _remark(member: Json, usual: set[str], newest: int) -> str:
+    """Say what is amiss with a member; "" where nothing is.
+
+    Args:
+        member: the one.
+        usual: the policy of most.
+        newest: the algorithm of those that are upgraded.
+    """
     if member["unreadable"] is not None:
         return f"counts as absent: {line(member['unreadable'])} ({line(member['name'])})"
     said = []
@@ -148,6 +171,8 @@ def _remark(member: Json, usual: set[str]) -> str:
         said.append("not back since an outage, and counted as there")
     if usual and member["policy"] not in usual:
         said.append("works by another policy than most")
+    if member["algorithm"] < newest:
+        said.append(f"places by algorithm {member['algorithm']}, and all give way to it")
     return f"{line(member['pod'])}: {'; '.join(said)}" if said and not usual else "; ".join(said)
 
 

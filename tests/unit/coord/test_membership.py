@@ -9,7 +9,7 @@ from vipd.coord import layout, memory
 from vipd.coord.directory import AccessDenied, DirectoryLost
 from vipd.coord.member import Order, Phase, Record, Release, Unreadable, View, Vip
 from vipd.coord.membership import Wish, take_part
-from vipd.coord.placement import ALGORITHM
+from vipd.coord.placement import ALGORITHMS
 from vipd.latest import Latest
 
 ONE, TWO = Vip("192.0.2.1"), Vip("192.0.2.2")
@@ -21,7 +21,7 @@ MEMBERS = layout.members_path(ROOT, "apex")
 def record(*claims: Vip, **changes) -> Record:
     return Record(
         **{
-            "algorithm": ALGORITHM,
+            "algorithm": max(ALGORITHMS),
             "zone": "r1",
             "weight": 1,
             "phase": Phase.RUNNING,

@@ -1,5 +1,6 @@
 import pytest
 
+from algorithms import BOTH, NEW
 from vipd.coord import layout
 from vipd.coord.directory import Link, LinkState, Node, NoNode, Reading
 from vipd.coord.member import Order, Phase, Record, Unreadable, Vip
@@ -109,3 +110,11 @@ def test_a_node_that_was_made_anew_is_read_anew(roster):
 def test_there_is_no_view_of_a_tree_that_is_not_there(roster, missing):
     with pytest.raises(NoNode):
         roster.view(reading(**missing), LINK)
+
+
+def test_a_record_of_an_algorithm_older_than_any_known_here_counts_as_unreadable():
+    there = reading(member("pod-b~b2", owner=0xB2))
+    (read,) = Roster(ROOT, "apex", "pod-a", BOTH).view(there, LINK).members.values()
+    assert read.record == RECORD
+    (refused,) = Roster(ROOT, "apex", "pod-a", NEW).view(there, LINK).members.values()
+    assert refused.record == Unreadable(reason="it places by algorithm 1; the oldest known here is 2")
