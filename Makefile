@@ -4,6 +4,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+WORKERS ?= 2
+PYTEST := $(BIN)/pytest -q -n $(WORKERS)
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
@@ -22,18 +24,20 @@ lint: $(VENV)/.test ## ruff and mypy
 	$(BIN)/ruff check
 	$(BIN)/mypy
 
-# 100 % by branch is asked of the files that test_layers.py calls pure, and of no others.
-unit: $(VENV)/.test ## the fast tests: unit, property and simulated time, with coverage
-	$(BIN)/coverage run -m pytest -q -m "not interop and not conformance"
+# 100 % by branch is asked of the files that test_layers.py calls pure, and of no others; and of the unit tests
+# alone, for what only a property reaches is reached by luck.
+unit: $(VENV)/.test ## the fast tests: unit, with coverage, then property and simulated time
+	$(PYTEST) --cov --cov-report= tests/unit tests/test_layers.py
 	@pure=$$(cd tests && ../$(BIN)/python -c \
 		'import test_layers as t; print(",".join(str(t.MODULES[m]) for m in sorted(t.PURE)))') && \
 	$(BIN)/coverage report --skip-covered --fail-under=100 --include="$$pure"
+	$(PYTEST) tests/property tests/sim
 
 pythons: $(VENV)/.test ## the unit tests on every other Python that this machine has, 3.11 to 3.13
 	@scripts/other-pythons $(BIN)/python
 
 conformance: $(VENV)/.test ## the RFCs over real TCP, row by row, from the outside
-	$(BIN)/pytest -q -m conformance
+	$(PYTEST) tests/conformance
 
 # Sets of text have the same order in every process: else a seed would not tell its story again.
 sim: $(VENV)/.test ## whole clusters in simulated time; SEEDS=10000 START=1 runs wide, SEED=7 tells one story
@@ -44,7 +48,7 @@ sim-mutants: $(VENV)/.test ## each rule of coordination broken once, and the sce
 	@cd tests && ../$(BIN)/python -m sim.mutants
 
 interop: setup ## against BIRD, FRR and GoBGP in network namespaces; as root
-	$(BIN)/pytest -q -m interop
+	$(PYTEST) --dist loadfile tests/interop
 
 bench: setup $(VENV)/.bench ## vipd beside its peers on the same jobs: one table; JOBS="idle burst" picks
 	$(BIN)/python -m bench $(JOBS)

@@ -137,6 +137,19 @@ def test_what_was_told_can_be_asked():
     assert set(out.told) == {B, X}
 
 
+@pytest.mark.parametrize(
+    ("neighbors", "heard"), [(None, True), ({"tor-a"}, True), ({"tor-b"}, False), ((), False)]
+)
+def test_a_route_is_heard_by_the_neighbors_that_it_is_for(neighbors, heard):
+    route = Route(neighbors=None if neighbors is None else frozenset(neighbors))
+    assert rib().hears(A, route) == heard
+
+
+def test_a_family_that_is_not_told_hears_nothing():
+    assert not rib().hears(X, ROUTE)  # no next hop
+    assert not rib(replace(CONFIG, families=(IPV4,)), replace(NEGOTIATED, families=(IPV4,))).hears(X, ROUTE)
+
+
 # ---- families that cannot be told ----
 
 
