@@ -306,6 +306,7 @@ def _agreed(negotiated: Negotiated) -> Json:
         "families": [str(family) for family in negotiated.families],
         "four_octet_as": negotiated.four_octet_as,
         "route_refresh": negotiated.route_refresh,
+        "extended_message": negotiated.extended_message,
         "ebgp": negotiated.ebgp,
     }
 

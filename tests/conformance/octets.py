@@ -53,6 +53,7 @@ def four_octet_as(asn: int) -> bytes:
 
 
 ROUTE_REFRESH = capability(2)
+EXTENDED_MESSAGE = capability(6)
 
 
 def capabilities(*each: bytes) -> bytes:
@@ -69,14 +70,16 @@ def open_message(
     families: tuple[Family, ...] = (IPV4, IPV6),
     four_octets: bool = True,
     version: int = 4,
+    more: tuple[bytes, ...] = (),
     parameters: bytes | None = None,
 ) -> bytes:
-    """An OPEN as routers send it, unless `parameters` says what its optional parameters are."""
+    """An OPEN as routers send it, and `more` capabilities; or with these optional `parameters`."""
     if parameters is None:
         offered = [
             *map(multiprotocol, families),
             ROUTE_REFRESH,
             *([four_octet_as(asn)] if four_octets else []),
+            *more,
         ]
         parameters = capabilities(*offered)
     return open_with(

@@ -64,6 +64,54 @@ def test_4271_6_1_bad_message_type(pod, state, kind):
     assert peer.refused() == (1, 3, bytes((kind,)))
 
 
+LONG = {
+    "UPDATE-4097": (UPDATE, 4097, None),
+    "UPDATE-65535": (UPDATE, 65535, None),
+    "OPEN-4097": (OPEN, 4097, (1, 2, b"\x10\x01")),
+    "KEEPALIVE-4097": (KEEPALIVE, 4097, (1, 2, b"\x10\x01")),
+    "REFRESH-4097": (REFRESH, 4097, (1, 2, b"\x10\x01")),
+    "unknown-type-65535": (9, 65535, (1, 3, b"\x09")),
+}
+
+
+@pytest.mark.parametrize(("kind", "length", "error"), LONG.values(), ids=LONG)
+def test_8654_4_extended_messages(pod, kind, length, error):
+    peer = pod.tor("ebgp").meet()
+    peer.establish(more=(bgp.EXTENDED_MESSAGE,))
+    withdrawn = length - 19 - 4
+    body = withdrawn.to_bytes(2) + bytes(withdrawn + 2)  # of 0.0.0.0/0, again and again
+    peer.say(bgp.message(kind, body, length=length))
+    if error is None:
+        peer.stands()
+    else:
+        assert peer.refused() == error
+
+
+def test_8654_4_a_long_notification_is_read(pod):
+    tor = pod.tor("ebgp")
+    peer = tor.meet()
+    peer.establish(more=(bgp.EXTENDED_MESSAGE,))
+    peer.say(bgp.notification(6, 4, bytes(60000)))
+    peer.last_words()
+    assert (pod.status(tor)["last_error"]["code"], pod.status(tor)["last_error"]["subcode"]) == (6, 4)
+
+
+def test_8654_5_a_long_attribute_comes_back_whole(pod):
+    peer = pod.tor("ebgp").meet()
+    peer.establish(more=(bgp.EXTENDED_MESSAGE,))
+    peer.longest = 65535
+    strange = bgp.attribute(bgp.WELL_KNOWN, 200, bytes(50000))
+    peer.say(bgp.update(strange))
+    assert peer.refused() == (3, 2, strange)
+
+
+@pytest.mark.parametrize("state", STATES[:2])
+def test_8654_4_not_before_both_opens(pod, state):
+    peer = meet_in(state, pod)
+    peer.say(bgp.message(NOTIFICATION, bytes(5000)))
+    assert peer.refused() == (1, 2, (5019).to_bytes(2))
+
+
 def test_4271_6_1_the_marker_is_looked_at_first_then_the_length_then_the_type(pod):
     for octets, error in (
         (bgp.message(9, marker=bytes(16), length=5), (1, 1, b"")),

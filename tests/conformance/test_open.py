@@ -40,7 +40,10 @@ def test_4271_4_2_our_open(pod, kind, hold_time):
     version, asn, said, router_id, length = struct.unpack("!BHH4sB", opening.body[:10])
     assert (version, asn, said, router_id) == (4, LOCAL_AS, hold_time, bytes((10, 0, 0, 5)))
     assert length == len(opening.body) - 10
-    expected = (multiprotocol(IPV4), multiprotocol(IPV6), bgp.ROUTE_REFRESH, four_octet_as(LOCAL_AS))
+    expected = (
+        *(multiprotocol(IPV4), multiprotocol(IPV6), bgp.ROUTE_REFRESH),
+        *(bgp.EXTENDED_MESSAGE, four_octet_as(LOCAL_AS)),
+    )
     assert opening.body[10:] == bgp.capabilities(*expected)
 
 
@@ -179,6 +182,7 @@ UNSPECIFIC = {
     "multiprotocol-of-3": listed(capability(1, b"\0\1\1")),
     "multiprotocol-of-5": listed(capability(1, b"\0\1\0\1\0")),
     "route-refresh-of-1": listed(capability(2, b"\0")),
+    "8654-extended-message-of-1": listed(capability(6, b"\0")),
     "9072-length-missing": options(b"\xff\xff"),
     "9072-length-cut": options(b"\xff\xff\0"),
     "9072-too-long": options(b"\xff\xff\0\x0a\x02\0\x06" + four_octet_as(PEER_AS)),

@@ -182,3 +182,16 @@ def test_4271_4_1_a_thousand_prefixes_take_two_updates(own_pod):
     announcing = [each for each in said if each.announced]
     assert len(announcing) == 2
     assert len({prefix for each in announcing for prefix in each.announced}) == 1000
+
+
+@pytest.mark.parametrize(("extended", "messages"), [(False, 25), (True, 2)], ids=["not-offered", "offered"])
+def test_8654_4_as_long_as_was_agreed_on(own_pod, extended, messages):
+    pod = own_pod(vips=[f"10.{each >> 16}.{each >> 8 & 255}.{each & 255}" for each in range(20_000)])
+    pod.neighbor("ebgp")
+    pod.start()
+    peer = pod.tor("ebgp").meet()
+    peer.longest = 65535 if extended else 4096
+    said = peer.establish(more=(bgp.EXTENDED_MESSAGE,) if extended else ())
+    announcing = [each for each in said if each.announced]
+    assert len(announcing) == messages
+    assert len({prefix for each in announcing for prefix in each.announced}) == 20_000

@@ -31,6 +31,7 @@ class Conversation:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock = sock
         self.asn = asn
+        self.longest = 4096  # octets of a message
         self._unread = bytearray()
 
     # ---- words ----
@@ -48,7 +49,7 @@ class Conversation:
             length = int.from_bytes(self._unread[16:18])
             if len(self._unread) >= 19 and len(self._unread) >= length:
                 assert self._unread.startswith(bgp.MARKER), "vipd lost its marker"
-                assert 19 <= length <= 4096, f"vipd sent a message of {length} octets"
+                assert 19 <= length <= self.longest, f"vipd sent a message of {length} octets"
                 whole, self._unread = self._unread[:length], self._unread[length:]
                 return Message(whole[18], bytes(whole[19:]))
             self.sock.settimeout(max(0.001, until - time.monotonic()))

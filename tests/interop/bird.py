@@ -101,6 +101,8 @@ class Bird(Tor):
             options.append("ttl security on")
         if neighbor.old:
             options.append("enable as4 off")
+        if neighbor.extended_messages:
+            options.append("enable extended messages on")
         # No table of what came in: `reload in` must ask the pod.
         export = "where source = RTS_BGP" if neighbor.hears else "none"
         options += [f"{family} {{ import all; export {export}; }}" for family in neighbor.families]

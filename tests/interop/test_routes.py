@@ -68,6 +68,19 @@ def test_a_thousand_vips_take_two_updates(rack):
     assert wire.end_of_ribs(POD4) == 2
 
 
+def test_extended_messages_hold_ten_thousand_vips(rack):
+    """RFC 8654."""
+    tor = rack.tor(extended_messages=True)
+    wire = Capture(rack.switch, "pod")
+    vips = [f"192.{i >> 16}.{i >> 8 & 255}.{i & 255}" for i in range(10_000)]
+    rack.pod.start(speaker=SPEAKER, neighbor=[neighbor()], service=[service(*vips)])
+    wait_for(lambda: len(tor.prefixes()) == len(vips), "10,000 VIPs")
+    assert tor.prefixes() == {f"{vip}/32" for vip in vips}
+    wait_for(lambda: wire.end_of_ribs(POD4) == 2, "an End-of-RIB for either family")
+    assert len(wire.updates(POD4)) == 1
+    assert rack.pod.neighbor(TOR4)["negotiated"]["extended_message"]
+
+
 def test_reload_adds_changes_and_removes_without_touching_the_session(rack):
     tor = rack.tor()
     wire = Capture(rack.switch, "pod")

@@ -22,6 +22,7 @@ class Neighbor:
     password: str | None = None
     ttl_security: bool = False
     old: bool = False  # knows two-octet AS numbers only
+    extended_messages: bool = False  # FRR always offers them
     hears: bool = False  # a router of the fabric: it is told what the others tell
 
 

@@ -113,8 +113,13 @@ class AdjRibOut:
         self, family: Family, attributes: PathAttributes | None, prefixes: Sequence[Prefix]
     ) -> Iterator[Update]:
         """Say it in as few UPDATEs as hold it; None: withdraw."""
-        four_octet_as = self._negotiated.four_octet_as
-        for part in _parts(prefixes, room(family, attributes, four_octet_as=four_octet_as)):
+        free = room(
+            family,
+            attributes,
+            four_octet_as=self._negotiated.four_octet_as,
+            extended=self._negotiated.extended_message,
+        )
+        for part in _parts(prefixes, free):
             if attributes is None:
                 yield Update(family=family, withdrawn=part)
             else:

@@ -60,6 +60,22 @@ class RouteRefresh:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExtendedMessage:
+    """The speaker takes messages of up to 65,535 octets (RFC 8654 section 3)."""
+
+    def encode(self) -> bytes:
+        return bytes((CapabilityCode.EXTENDED_MESSAGE, 0))
+
+    @classmethod
+    def decode(cls, value: bytes) -> Self:
+        struct.unpack("!", value)
+        return cls()
+
+    def __str__(self) -> str:
+        return "extended-message"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FourOctetAs:
     """AS numbers take four octets on this session, and this is the speaker's own (RFC 6793 section 3)."""
 
@@ -91,11 +107,13 @@ class Unknown:
         return f"capability {self.code}"
 
 
-Capability = Multiprotocol | RouteRefresh | FourOctetAs | Unknown
+Spoken = Multiprotocol | RouteRefresh | ExtendedMessage | FourOctetAs
+Capability = Spoken | Unknown
 
-_KINDS: Final[dict[int, type[Multiprotocol | RouteRefresh | FourOctetAs]]] = {
+_KINDS: Final[dict[int, type[Spoken]]] = {
     CapabilityCode.MULTIPROTOCOL: Multiprotocol,
     CapabilityCode.ROUTE_REFRESH: RouteRefresh,
+    CapabilityCode.EXTENDED_MESSAGE: ExtendedMessage,
     CapabilityCode.FOUR_OCTET_AS: FourOctetAs,
 }
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from vipd.bgp.errors import NotificationError
 from vipd.bgp.iana import ErrorCode, MessageHeaderError, MessageType
-from vipd.bgp.messages import HEADER, LONGEST, MARKER
+from vipd.bgp.messages import HEADER, LONGEST, LONGEST_EXTENDED, MARKER
 
 # The least and the greatest length of each type, header included (RFC 4271 section 6.1). The length of a
 # ROUTE-REFRESH is judged by who reads it: which error it is depends on what was agreed (RFC 7313 section 5).
@@ -17,6 +17,7 @@ _KINDS: Final[dict[int, tuple[MessageType | None, int, int]]] = {
     MessageType.ROUTE_REFRESH: (MessageType.ROUTE_REFRESH, HEADER, LONGEST),
 }
 _NO_KIND: Final = (None, HEADER, LONGEST)
+_FIXED: Final = (MessageType.OPEN, MessageType.KEEPALIVE)  # of all lengths, those that RFC 8654 leaves alone
 
 
 class Framer:
@@ -26,10 +27,11 @@ class Framer:
     NotificationError where no message can begin, and does so again each time after.
     """
 
-    __slots__ = ("_octets",)
+    __slots__ = ("_octets", "extended")
 
     def __init__(self) -> None:
         self._octets = bytearray()
+        self.extended = False  # whether both sides offered extended messages (RFC 8654)
 
     def feed(self, octets: bytes) -> None:
         self._octets += octets
@@ -39,7 +41,7 @@ class Framer:
         start = 0
         try:
             while len(octets) - start >= HEADER:
-                kind, length = _header(octets, start)
+                kind, length = _header(octets, start, extended=self.extended)
                 if len(octets) - start < length:
                     break
                 body = bytes(octets[start + HEADER : start + length])
@@ -49,7 +51,7 @@ class Framer:
             del octets[:start]
 
 
-def _header(octets: bytearray, start: int) -> tuple[MessageType, int]:
+def _header(octets: bytearray, start: int, *, extended: bool) -> tuple[MessageType, int]:
     """Read type and length of the message that begins there, checked in the RFC's order."""
     if not octets.startswith(MARKER, start):
         raise NotificationError(
@@ -59,6 +61,8 @@ def _header(octets: bytearray, start: int) -> tuple[MessageType, int]:
         )
     length = octets[start + 16] << 8 | octets[start + 17]
     kind, least, greatest = _KINDS.get(octets[start + 18], _NO_KIND)
+    if extended and kind not in _FIXED:
+        greatest = LONGEST_EXTENDED
     if not least <= length <= greatest:
         raise NotificationError(
             ErrorCode.MESSAGE_HEADER,

@@ -471,6 +471,8 @@ class Fsm:
         self._reader = UpdateReader(
             four_octet_as=self._agreed.four_octet_as, ebgp=self._agreed.ebgp, families=self._agreed.families
         )
+        assert self._framer is not None, "the OPEN came out of it"  # noqa: S101 - for the reader
+        self._framer.extended = self._agreed.extended_message
         self._enter(State.OPEN_CONFIRM, now)
         self._timers.clear()  # the opening time; the hold time may be none
         self._restart_hold(now)
@@ -551,8 +553,9 @@ class Fsm:
             return []
         self._restart_keepalive(now)
         self.history.messages["sent", "update"] += len(updates)
-        four_octet_as = self._agreed.four_octet_as
-        return [Transmit(octets=b"".join(u.encode(four_octet_as=four_octet_as) for u in updates))]
+        four_octet_as, extended = self._agreed.four_octet_as, self._agreed.extended_message
+        encoded = [update.encode(four_octet_as=four_octet_as, extended=extended) for update in updates]
+        return [Transmit(octets=b"".join(encoded))]
 
     def _keepalive(self, now: Seconds) -> Action:
         self._restart_keepalive(now)
@@ -561,7 +564,9 @@ class Fsm:
     def _notify(self, error: NotificationError) -> Action:
         self.history.notifications["sent", error.code, error.subcode] += 1
         notification = Notification(code=error.code, subcode=error.subcode, data=error.data)
-        return self._transmit(MessageType.NOTIFICATION, notification.encode())
+        agreed = self.negotiated
+        extended = agreed is not None and agreed.extended_message
+        return self._transmit(MessageType.NOTIFICATION, notification.encode(extended=extended))
 
     def _transmit(self, kind: MessageType, octets: bytes) -> Action:
         self.history.messages[_SENT[kind]] += 1

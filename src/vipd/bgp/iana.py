@@ -55,6 +55,7 @@ class CapabilityCode(IntEnum):
 
     MULTIPROTOCOL = 1
     ROUTE_REFRESH = 2
+    EXTENDED_MESSAGE = 6
     FOUR_OCTET_AS = 65
 
 

@@ -30,6 +30,7 @@ from vipd.bgp.wire import Cursor, Overrun, Prefix, count_prefixes, split_prefixe
 MARKER: Final = b"\xff" * 16
 HEADER: Final = 19  # octets: marker, length, type
 LONGEST: Final = 4096  # octets of a message, header included
+LONGEST_EXTENDED: Final = 65535  # where both offered that, of all but OPEN and KEEPALIVE (RFC 8654 section 4)
 
 VERSION: Final = 4
 _CAPABILITIES: Final = 2  # the optional parameter that holds capabilities (RFC 5492 section 4)
@@ -37,10 +38,15 @@ _EXTENDED: Final = 255  # in place of such a type: lengths of two octets follow 
 _SHUTDOWN_TEXT: Final = 255  # octets (RFC 9003)
 
 
-def _message(kind: MessageType, body: bytes) -> bytes:
+def longest(*, extended: bool) -> int:
+    """The most octets that a message may have, by whether extended ones were agreed on."""
+    return LONGEST_EXTENDED if extended else LONGEST
+
+
+def _message(kind: MessageType, body: bytes, *, extended: bool = False) -> bytes:
     length = HEADER + len(body)
-    if length > LONGEST:
-        raise ValueError(f"a message of {length} octets: {LONGEST} is the most")
+    if length > longest(extended=extended):
+        raise ValueError(f"a message of {length} octets: {longest(extended=extended)} is the most")
     return MARKER + struct.pack("!HB", length, kind) + body
 
 
@@ -58,14 +64,11 @@ class Open:
     version: int = VERSION
 
     def encode(self) -> bytes:
-        """Write the message; raises ValueError where the capabilities take more than 253 octets."""
+        """Write the message; raises ValueError where there is more in it than an OPEN holds."""
         octets = b"".join(capability.encode() for capability in self.capabilities)
-        parameters = bytes((_CAPABILITIES, len(octets))) + octets if octets else b""
         asn = self.asn if self.asn <= 0xFFFF else AS_TRANS
         head = struct.pack("!BHH", self.version, asn, self.hold_time)
-        return _message(
-            MessageType.OPEN, head + self.router_id.packed + bytes((len(parameters),)) + parameters
-        )
+        return _message(MessageType.OPEN, head + self.router_id.packed + _encode_parameters(octets))
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
@@ -104,6 +107,16 @@ class Open:
 
 def _open_error(subcode: OpenError, text: str, octets: bytes = b"") -> NotificationError:
     return NotificationError(ErrorCode.OPEN, subcode, data=octets, text=text)
+
+
+def _encode_parameters(capabilities: bytes) -> bytes:
+    """Write the optional parameters with their length: in the form of RFC 9072 only where there is need."""
+    length = len(capabilities)
+    if not length:
+        return b"\0"
+    if length <= 0xFF - 2:
+        return bytes((length + 2, _CAPABILITIES, length)) + capabilities
+    return struct.pack("!BBHBH", 0xFF, _EXTENDED, length + 3, _CAPABILITIES, length) + capabilities
 
 
 def _decode_parameters(cursor: Cursor) -> tuple[Capability, ...]:
@@ -147,8 +160,11 @@ class Notification:
     subcode: int
     data: bytes = b""
 
-    def encode(self) -> bytes:
-        return _message(MessageType.NOTIFICATION, bytes((self.code, self.subcode)) + self.data)
+    def encode(self, *, extended: bool = False) -> bytes:
+        """Write the message, with as much of its data as one holds."""
+        room = longest(extended=extended) - HEADER - 2
+        body = bytes((self.code, self.subcode)) + self.data[:room]
+        return _message(MessageType.NOTIFICATION, body, extended=extended)
 
     @classmethod
     def decode(cls, body: bytes) -> Self:
@@ -238,7 +254,7 @@ class Update:
         if self.attributes is not None and not isinstance(self.attributes.next_hop, _ADDRESS[self.family]):
             raise ValueError(f"the next hop of {self.family} prefixes is {self.attributes.next_hop}")
 
-    def encode(self, *, four_octet_as: bool) -> bytes:
+    def encode(self, *, four_octet_as: bool, extended: bool = False) -> bytes:
         """Write the message; raises ValueError where there is more in it than one message holds."""
         withdrawn = b"".join([nlri for _, nlri in self.withdrawn])
         announced = b"".join([nlri for _, nlri in self.announced])
@@ -258,15 +274,18 @@ class Update:
             + struct.pack("!H", len(attributes))
             + attributes
             + announced,
+            extended=extended,
         )
 
 
 _ADDRESS: Final = {Family.IPV4: IPv4Address, Family.IPV6: IPv6Address}
 
 
-def room(family: Family, attributes: PathAttributes | None, *, four_octet_as: bool) -> int:
+def room(
+    family: Family, attributes: PathAttributes | None, *, four_octet_as: bool, extended: bool = False
+) -> int:
     """How many octets of NLRI one UPDATE holds beside these attributes; None: of a withdrawal."""
-    free = LONGEST - HEADER - len(_WITHOUT_CONTENT)
+    free = longest(extended=extended) - HEADER - len(_WITHOUT_CONTENT)
     if attributes is not None:
         free -= len(attributes.encode(four_octet_as=four_octet_as))
     if family is not Family.IPV4:
@@ -294,6 +313,7 @@ def _accepted(announced: int, withdrawn: int) -> Heard:
 
 
 _KEPT: Final = 256  # runs of attributes whose finding is remembered; a run is a few dozen octets
+_KEPT_OCTETS: Final = 1024  # and none that is longer than this: a peer shall not fill our memory with them
 _PATH: Final = 1 << AttributeCode.ORIGIN | 1 << AttributeCode.AS_PATH
 _MANDATORY: Final = _PATH | 1 << AttributeCode.NEXT_HOP  # beside IPv4 prefixes in the NLRI field
 _ONLY_UNREACH: Final = 1 << AttributeCode.MP_UNREACH_NLRI
@@ -384,7 +404,7 @@ class UpdateReader:
         """Judge attributes, and remember what was found: a table says the same of many prefixes."""
         finding = self._judge.judge(run)
         # A run with prefixes in it will not come again.
-        if finding.reach is None and finding.unreach is None:
+        if finding.reach is None and finding.unreach is None and len(run) <= _KEPT_OCTETS:
             if len(self._findings) >= _KEPT:
                 self._findings.clear()
             self._findings[run] = finding

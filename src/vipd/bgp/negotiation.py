@@ -5,7 +5,7 @@ Only the checks that need our configuration: what an OPEN may say at all is chec
 
 from collections.abc import Sequence
 
-from vipd.bgp.capabilities import Capability, FourOctetAs, Multiprotocol, RouteRefresh
+from vipd.bgp.capabilities import Capability, ExtendedMessage, FourOctetAs, Multiprotocol, RouteRefresh
 from vipd.bgp.errors import NotificationError
 from vipd.bgp.iana import AS_TRANS, ErrorCode, Family, OpenError
 from vipd.bgp.messages import Open
@@ -21,6 +21,7 @@ def offer(config: PeerConfig) -> Open:
         capabilities=(
             *(Multiprotocol.of(family) for family in config.families),
             RouteRefresh(),
+            ExtendedMessage(),
             FourOctetAs(asn=config.local_as),
         ),
     )
@@ -31,7 +32,11 @@ def agree(config: PeerConfig, theirs: Open) -> Negotiated:
 
     Raises NotificationError (OPEN Message Error) with both sides' values in its text.
     """
-    four_octet_as = any(isinstance(c, FourOctetAs) for c in theirs.capabilities)
+
+    def offers(kind: type[Capability]) -> bool:
+        return any(isinstance(capability, kind) for capability in theirs.capabilities)
+
+    four_octet_as = offers(FourOctetAs)
     _check_as(config, theirs.asn, four_octet_as=four_octet_as)
     _check_router_id(config, theirs)
     hold_time = min(config.hold_time, theirs.hold_time)  # zero on either side: none at all
@@ -43,7 +48,8 @@ def agree(config: PeerConfig, theirs: Open) -> Negotiated:
         keepalive=hold_time / 3,  # RFC 4271 section 10
         families=_families(config, theirs.capabilities),
         four_octet_as=four_octet_as,
-        route_refresh=any(isinstance(c, RouteRefresh) for c in theirs.capabilities),
+        route_refresh=offers(RouteRefresh),
+        extended_message=offers(ExtendedMessage),
     )
 
 

@@ -60,6 +60,7 @@ class Negotiated:
     families: tuple[Family, ...]
     four_octet_as: bool
     route_refresh: bool
+    extended_message: bool = False  # RFC 8654: both take up to 65,535 octets
 
 
 class Cause(StrEnum):

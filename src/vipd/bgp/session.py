@@ -41,13 +41,13 @@ from vipd.bgp.fsm import (
     Up,
 )
 from vipd.bgp.iana import CeaseError, ErrorCode, Family
-from vipd.bgp.messages import Update
+from vipd.bgp.messages import Update, longest
 from vipd.bgp.peer import Cause, Down, Negotiated, PeerConfig, PeerStatus, Seconds, State
 from vipd.bgp.route import LocRib, Policy, Route, next_hop_self
 from vipd.bgp.wire import Prefix
 from vipd.latest import Latest
 
-UPDATES_AT_ONCE = 128  # encoded and written in one turn of the loop: half a MiB at most
+AT_ONCE = 1 << 19  # octets, at the most, that are encoded and written in one turn of the loop
 LEAVING: Seconds = 1.5  # for connections to close, each of which is bounded already
 ACKNOWLEDGED: Seconds = 0.002  # between two looks at what the peer has; doubles up to:
 ACKNOWLEDGED_MAX: Seconds = 0.064
@@ -477,7 +477,9 @@ class Session:
     def _say(self) -> None:
         """Say a bounded part of what is unsaid; the loop, others and timers have their turn in between."""
         if self._speaking is not None and self._unsaid:
-            count = min(UPDATES_AT_ONCE, len(self._unsaid))
+            agreed = self._speaking.fsm.negotiated
+            greatest = longest(extended=agreed is not None and agreed.extended_message)
+            count = min(AT_ONCE // greatest, len(self._unsaid))
             self._take(self._speaking, Advertise(updates=[self._unsaid.popleft() for _ in range(count)]))
         self._progressed()
 

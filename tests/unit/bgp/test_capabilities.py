@@ -1,6 +1,13 @@
 import pytest
 
-from vipd.bgp.capabilities import FourOctetAs, Multiprotocol, RouteRefresh, Unknown, decode_capabilities
+from vipd.bgp.capabilities import (
+    ExtendedMessage,
+    FourOctetAs,
+    Multiprotocol,
+    RouteRefresh,
+    Unknown,
+    decode_capabilities,
+)
 from vipd.bgp.errors import NotificationError
 from vipd.bgp.iana import Family
 
@@ -10,6 +17,7 @@ VECTORS = [
     (Multiprotocol(afi=25, safi=70), "01 04 0019 00 46", "multiprotocol l2vpn/evpn"),
     (Multiprotocol(afi=9, safi=9), "01 04 0009 00 09", "multiprotocol 9/9"),
     (RouteRefresh(), "02 00", "route-refresh"),
+    (ExtendedMessage(), "06 00", "extended-message"),
     (FourOctetAs(asn=65001), "41 04 0000fde9", "4-octet-as 65001"),
     (FourOctetAs(asn=4200000001), "41 04 fa56ea01", "4-octet-as 4200000001"),
     (Unknown(code=71), "47 00", "capability 71"),
@@ -42,6 +50,7 @@ def test_a_family_that_is_not_spoken_is_none():
         "01 04 0001 00",  # value cut short
         "01 03 000100",  # a length that multiprotocol cannot have
         "02 01 00",
+        "06 01 00",
         "41 02 fde9",
         "47 01",
         "02 00 41",  # a good one before

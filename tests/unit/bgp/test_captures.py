@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vipd.bgp.attributes import Outcome, PathAttributes, Segment
-from vipd.bgp.capabilities import FourOctetAs, Multiprotocol, Unknown
+from vipd.bgp.capabilities import ExtendedMessage, FourOctetAs, Multiprotocol, Unknown
 from vipd.bgp.capabilities import RouteRefresh as RouteRefreshCapability
 from vipd.bgp.framing import Framer
 from vipd.bgp.iana import Family, MessageType, Origin, SegmentType
@@ -73,7 +73,7 @@ FRR_OPEN = opened(
     RouteRefreshCapability(),
     Unknown(code=70),
     FourOctetAs(asn=64998),
-    Unknown(code=6),  # extended messages
+    ExtendedMessage(),
     Unknown(code=69, octets=bytes.fromhex("0001010100020101")),  # ADD-PATH
     Unknown(code=73, octets=b"\x03frr\0"),  # its name
     Unknown(code=64, octets=bytes.fromhex("c078")),

@@ -79,6 +79,48 @@ def test_where_no_message_can_begin(octets, error):
     assert after_a_message == ([(MessageType.KEEPALIVE, b"")], error)
 
 
+EXTENDED = [
+    ("OPEN-4097", "1001 01", (1, 2, "1001")),  # section 4: not these two
+    ("KEEPALIVE-4097", "1001 04", (1, 2, "1001")),
+    ("KEEPALIVE-65535", "ffff 04", (1, 2, "ffff")),
+    ("UPDATE-22", "0016 02", (1, 2, "0016")),  # the least lengths stay
+    ("NOTIFICATION-20", "0014 03", (1, 2, "0014")),
+    ("6-65535", "ffff 06", (1, 3, "06")),  # there is no such length to be wrong
+]
+
+
+@pytest.mark.parametrize(("octets", "error"), [row[1:] for row in EXTENDED], ids=[row[0] for row in EXTENDED])
+def test_rfc8654_what_extended_messages_leave_as_it_was(octets, error):
+    framer = Framer()
+    framer.extended = True
+    framer.feed(bytes.fromhex(MARKER + octets))
+    with pytest.raises(NotificationError) as caught:
+        list(framer)
+    assert (caught.value.code, caught.value.subcode, caught.value.data.hex()) == error
+
+
+@pytest.mark.parametrize("kind", [MessageType.UPDATE, MessageType.NOTIFICATION, MessageType.ROUTE_REFRESH])
+@pytest.mark.parametrize("length", [4096, 4097, 65535])
+def test_rfc8654_extended_messages(kind, length):
+    framer = Framer()
+    framer.extended = True
+    body = bytes(range(256)) * 256
+    framer.feed(bytes.fromhex(MARKER) + length.to_bytes(2) + bytes((kind,)) + body[: length - 20])
+    assert list(framer) == []
+    framer.feed(b"!")
+    assert list(framer) == [(kind, body[: length - 20] + b"!")]
+
+
+def test_rfc8654_the_limit_moves_between_two_messages():
+    framer = Framer()
+    framer.feed(bytes.fromhex(KEEPALIVE + MARKER + "1001 02") + bytes(4097 - 19))
+    kinds = []
+    for kind, _body in framer:
+        kinds.append(kind)
+        framer.extended = True  # as the OPEN says, in whose portion the UPDATE came
+    assert kinds == [MessageType.KEEPALIVE, MessageType.UPDATE]
+
+
 def test_an_error_is_raised_each_time():
     framer = Framer()
     framer.feed(bytes(19))

@@ -5,7 +5,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from vipd.bgp.capabilities import FourOctetAs, Multiprotocol, RouteRefresh
+from vipd.bgp.capabilities import ExtendedMessage, FourOctetAs, Multiprotocol, RouteRefresh
 from vipd.bgp.fsm import (
     Advertise,
     Closed,
@@ -505,7 +505,7 @@ def test_the_open_that_is_sent():
             asn=65010,
             hold_time=9,
             router_id=IPv4Address("10.0.0.5"),
-            capabilities=(*BOTH, RouteRefresh(), FourOctetAs(asn=65010)),
+            capabilities=(*BOTH, RouteRefresh(), ExtendedMessage(), FourOctetAs(asn=65010)),
         ).encode()
     )
 
@@ -661,6 +661,7 @@ def test_the_status_of_a_session():
         "multiprotocol ipv4/unicast",
         "multiprotocol ipv6/unicast",
         "route-refresh",
+        "extended-message",
         "4-octet-as 65010",
     )
     assert status.received == ("multiprotocol ipv4/unicast", "multiprotocol ipv6/unicast", "route-refresh")
@@ -708,6 +709,35 @@ def test_two_machines_of_one_peer_share_its_history():
     accepted.handle(Start(passive=True), 0.0)
     accepted.handle(OPENED, 0.0)
     assert accepted.status().messages["sent", "open"] == 2
+
+
+LONG_UPDATE = b"\xff" * 16 + b"\x10\x05\x02\0\0\0\0" + bytes(4078)  # announces 0.0.0.0/0 only
+OVERLONG = {  # RFC 8654 section 4: who offered, and what comes of an UPDATE of 4,101 octets
+    "offered-by-both": ((*USUAL, ExtendedMessage()), ["Heard"]),
+    "not-offered-by-the-peer": (USUAL, ["NOTIFICATION:1/2", "HangUp", "sent:1/2"]),
+}
+
+
+@pytest.mark.parametrize(("capabilities", "said"), OVERLONG.values(), ids=OVERLONG)
+def test_rfc8654_the_larger_limit_is_of_who_both_offered(capabilities, said):
+    fsm = at(State.ESTABLISHED, open_octets=open_message(capabilities=capabilities))
+    assert len(LONG_UPDATE) == 4101
+    assert words(fsm.handle(Received(octets=LONG_UPDATE), 0.0)) == said
+
+
+def test_rfc8654_the_larger_limit_is_there_for_what_comes_with_the_open():
+    fsm = at(State.OPEN_SENT)
+    octets = open_message(capabilities=(*USUAL, ExtendedMessage())) + KEEPALIVE + LONG_UPDATE
+    assert words(fsm.handle(Received(octets=octets), 0.0)) == ["KEEPALIVE", "Up", "Heard"]
+
+
+def test_rfc8654_the_larger_limit_ends_with_its_session():
+    fsm = at(State.ESTABLISHED, open_octets=open_message(capabilities=(*USUAL, ExtendedMessage())))
+    fsm.handle(Closed(reason="closed by peer"), 0.0)
+    fsm.handle(Tick(), 60.0)
+    fsm.handle(OPENED, 60.0)
+    fsm.handle(Received(octets=open_message() + KEEPALIVE), 60.0)
+    assert words(fsm.handle(Received(octets=LONG_UPDATE), 60.0))[0] == "NOTIFICATION:1/2"
 
 
 ATTRIBUTES = bytes.fromhex("40010100 400206 0201 0000fde9 400304 0a000001".replace(" ", ""))

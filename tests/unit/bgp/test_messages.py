@@ -1,5 +1,6 @@
 """The five messages: what they are on the wire, and what a peer's are taken for."""
 
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 
 import pytest
@@ -88,13 +89,29 @@ def test_capabilities_come_in_one_parameter_or_in_many(parameters):
     assert Open.decode(bytes.fromhex("04 fdf2 0009 0a000005" + parameters)) == OPEN
 
 
-def test_more_than_255_octets_of_capabilities_are_read_and_never_written():
-    many = (Unknown(code=200, octets=bytes(100)),) * 3
-    octets = b"".join(capability.encode() for capability in many)
-    body = bytes.fromhex("04 fdf2 0009 0a000005 ff ff 0135 02 0132") + octets
-    assert Open.decode(body).capabilities == many
-    with pytest.raises(ValueError, match="range"):
-        Open(asn=1, hold_time=9, router_id=IPv4Address(1), capabilities=many).encode()
+@pytest.mark.parametrize(
+    ("octets", "head"),
+    [
+        (253, "ff 02 fd"),  # 255 with the head of the parameter: the most that fits without
+        (254, "ff ff 0101 02 00fe"),
+        (9 * 257, "ff ff 090c 02 0909"),
+    ],
+)
+def test_rfc9072_only_more_than_255_octets_of_parameters_take_the_extended_form(octets, head):
+    whole, rest = divmod(octets, 257)
+    many = (Unknown(code=200, octets=bytes(255)),) * whole
+    many += (Unknown(code=200, octets=bytes(rest - 2)),) if rest else ()
+    opened = replace(OPEN, capabilities=many)
+    said = opened.encode()
+    assert said[28:].startswith(bytes.fromhex(head))
+    assert int.from_bytes(said[16:18]) == len(said)
+    assert Open.decode(said[19:]) == opened
+
+
+def test_rfc8654_an_open_has_at_most_4096_octets():
+    many = (Unknown(code=200, octets=bytes(255)),) * 16
+    with pytest.raises(ValueError, match="4096 is the most"):
+        replace(OPEN, capabilities=many).encode()
 
 
 @pytest.mark.parametrize(
@@ -299,6 +316,25 @@ def test_a_message_has_at_most_4096_octets():
     assert len(Update(family=IPV4, withdrawn=prefixes(most)).encode(four_octet_as=True)) <= 4096
     with pytest.raises(ValueError, match="a message of 4098 octets"):
         Update(family=IPV4, withdrawn=prefixes(most + 1)).encode(four_octet_as=True)
+
+
+@pytest.mark.parametrize("extended", [False, True])
+def test_rfc8654_an_update_fills_what_was_agreed_on(extended):
+    greatest = 65535 if extended else 4096
+    free = room(IPV4, THROUGH_4, four_octet_as=True, extended=extended)
+    update = Update(family=IPV4, attributes=THROUGH_4, announced=prefixes(free // 5))
+    octets = update.encode(four_octet_as=True, extended=extended)
+    assert greatest - 5 < len(octets) <= greatest
+    assert reader().updates(octets[19:]) == (update,)
+    more = Update(family=IPV4, attributes=THROUGH_4, announced=prefixes(free // 5 + 1))
+    with pytest.raises(ValueError, match=f"{greatest} is the most"):
+        more.encode(four_octet_as=True, extended=extended)
+
+
+@pytest.mark.parametrize(("extended", "greatest"), [(False, 4096), (True, 65535)])
+def test_rfc8654_a_notification_carries_as_much_of_its_data_as_it_holds(extended, greatest):
+    octets = Notification(code=3, subcode=1, data=bytes(70000)).encode(extended=extended)
+    assert len(octets) == int.from_bytes(octets[16:18]) == greatest
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from vipd.bgp.capabilities import FourOctetAs, Multiprotocol, RouteRefresh, Unknown
+from vipd.bgp.capabilities import ExtendedMessage, FourOctetAs, Multiprotocol, RouteRefresh, Unknown
 from vipd.bgp.errors import NotificationError
 from vipd.bgp.iana import Family
 from vipd.bgp.messages import Open
@@ -48,7 +48,7 @@ def test_what_is_offered():
         asn=4200000001,
         hold_time=9,
         router_id=IPv4Address("10.0.0.5"),
-        capabilities=(IPV4, IPV6, RouteRefresh(), FourOctetAs(asn=4200000001)),
+        capabilities=(IPV4, IPV6, RouteRefresh(), ExtendedMessage(), FourOctetAs(asn=4200000001)),
     )
     assert offer(config(families=(Family.IPV6,))).capabilities[0] == IPV6
 
@@ -59,6 +59,12 @@ def test_what_is_agreed_on():
     assert agreed.ebgp
     assert agreed.four_octet_as
     assert agreed.route_refresh
+
+
+def test_rfc8654_extended_messages_are_agreed_on_by_both():
+    assert not agree(CONFIG, THEIRS).extended_message
+    both = theirs(capabilities=(*THEIRS.capabilities, ExtendedMessage()))
+    assert agree(CONFIG, both).extended_message
 
 
 def test_a_peer_of_few_words():
