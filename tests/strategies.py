@@ -27,7 +27,7 @@ def prefixes(draw, family):
 
 unknown_capabilities = st.builds(
     capabilities.Unknown,
-    code=octet.filter(lambda code: code not in {1, 2, 65}),
+    code=octet.filter(lambda code: code not in {1, 2, 64, 65}),
     octets=st.binary(max_size=20),
 )
 multiprotocol = st.one_of(
@@ -35,11 +35,21 @@ multiprotocol = st.one_of(
     st.builds(capabilities.Multiprotocol, afi=two_octets, safi=octet),
 )
 
+restarts = st.builds(
+    capabilities.GracefulRestart,
+    time=st.integers(0, 4095),
+    families=st.lists(
+        st.builds(capabilities.Restartable, afi=two_octets, safi=octet, forwarding=st.booleans()), max_size=3
+    ).map(tuple),
+    restarted=st.booleans(),
+    notification=st.booleans(),
+)
+
 
 @st.composite
 def opens(draw):
     asn = draw(asns)
-    others = st.one_of(multiprotocol, st.just(capabilities.RouteRefresh()), unknown_capabilities)
+    others = st.one_of(multiprotocol, st.just(capabilities.RouteRefresh()), restarts, unknown_capabilities)
     chosen = draw(st.lists(others, max_size=8))
     if asn > 0xFFFF or draw(st.booleans()):
         chosen.insert(draw(st.integers(0, len(chosen))), capabilities.FourOctetAs(asn=asn))

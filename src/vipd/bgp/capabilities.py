@@ -5,7 +5,7 @@ A new capability is one class here, and one line in `_KINDS`.
 
 import struct
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from vipd.bgp.errors import NotificationError
 from vipd.bgp.iana import CapabilityCode, ErrorCode, Family, OpenError
@@ -40,7 +40,7 @@ class Multiprotocol:
         return cls(afi=afi, safi=safi)
 
     def __str__(self) -> str:
-        return f"multiprotocol {_AFI.get(self.afi, self.afi)}/{_SAFI.get(self.safi, self.safi)}"
+        return f"multiprotocol {_words(self.afi, self.safi)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +93,45 @@ class FourOctetAs:
         return f"4-octet-as {self.asn}"
 
 
+class Restartable(NamedTuple):
+    """An address family whose routes are to outlive a restart of the speaker."""
+
+    afi: int
+    safi: int
+    forwarding: bool  # the speaker has kept on forwarding through the restart that it comes from
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GracefulRestart:
+    """The speaker sends End-of-RIB, and may restart without losing its routes (RFC 4724 section 3)."""
+
+    time: int  # seconds, up to 4095, for which its routes are to be kept while it is away
+    families: tuple[Restartable, ...] = ()  # none: it only knows what a peer means by it
+    restarted: bool = False  # its peer shall not wait for its End-of-RIB
+    notification: bool = False  # routes outlive a NOTIFICATION too, but a Hard Reset (RFC 8538 section 2)
+
+    def encode(self) -> bytes:
+        head = self.restarted << 15 | self.notification << 14 | self.time
+        kept = (struct.pack("!HBB", afi, safi, forwarding << 7) for afi, safi, forwarding in self.families)
+        octets = struct.pack("!H", head) + b"".join(kept)
+        return bytes((CapabilityCode.GRACEFUL_RESTART, len(octets))) + octets
+
+    @classmethod
+    def decode(cls, value: bytes) -> Self:
+        (head,) = struct.unpack("!H", value[:2])
+        kept = struct.iter_unpack("!HBB", value[2:])
+        return cls(
+            time=head & 0x0FFF,
+            families=tuple(Restartable(afi, safi, bool(flags >> 7)) for afi, safi, flags in kept),
+            restarted=bool(head >> 15),
+            notification=bool(head >> 14 & 1),
+        )
+
+    def __str__(self) -> str:
+        kept = [_words(afi, safi) for afi, safi, _ in self.families]
+        return f"graceful-restart {' '.join([f'{self.time} s', *kept])}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unknown:
     """A capability that vipd does not speak. The RFC asks to leave it be (RFC 5492 section 3)."""
@@ -107,13 +146,14 @@ class Unknown:
         return f"capability {self.code}"
 
 
-Spoken = Multiprotocol | RouteRefresh | ExtendedMessage | FourOctetAs
+Spoken = Multiprotocol | RouteRefresh | ExtendedMessage | GracefulRestart | FourOctetAs
 Capability = Spoken | Unknown
 
 _KINDS: Final[dict[int, type[Spoken]]] = {
     CapabilityCode.MULTIPROTOCOL: Multiprotocol,
     CapabilityCode.ROUTE_REFRESH: RouteRefresh,
     CapabilityCode.EXTENDED_MESSAGE: ExtendedMessage,
+    CapabilityCode.GRACEFUL_RESTART: GracefulRestart,
     CapabilityCode.FOUR_OCTET_AS: FourOctetAs,
 }
 
@@ -137,3 +177,7 @@ def decode_capabilities(octets: bytes) -> tuple[Capability, ...]:
                 ErrorCode.OPEN, OpenError.UNSPECIFIC, text=f"capability {code} is malformed: {error}"
             ) from error
     return tuple(found)
+
+
+def _words(afi: int, safi: int) -> str:
+    return f"{_AFI.get(afi, afi)}/{_SAFI.get(safi, safi)}"

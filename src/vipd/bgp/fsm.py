@@ -214,7 +214,7 @@ class Fsm:
         self.history = History() if history is None else history
         self._config = config
         self._jitter = jitter
-        self._offer = offer(config)
+        self._offer = offer(config, restarted=not self.history.established)
         self._timers: dict[Timer, Seconds] = {}  # running -> due
         self._local_address: str | None = None
         self._theirs: tuple[Capability, ...] = ()
@@ -461,6 +461,7 @@ class Fsm:
         self._release(State.OPEN_SENT, now)
         self._local_address = opened.local_address
         self._framer = Framer()
+        self._offer = offer(self._config, restarted=not self.history.established)
         self._timers[Timer.HOLD] = now + OPENING
         return [self._transmit(MessageType.OPEN, self._offer.encode())]
 

@@ -56,6 +56,7 @@ class CapabilityCode(IntEnum):
     MULTIPROTOCOL = 1
     ROUTE_REFRESH = 2
     EXTENDED_MESSAGE = 6
+    GRACEFUL_RESTART = 64
     FOUR_OCTET_AS = 65
 
 

@@ -3,17 +3,25 @@
 Only the checks that need our configuration: what an OPEN may say at all is checked where it is decoded.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from vipd.bgp.capabilities import Capability, ExtendedMessage, FourOctetAs, Multiprotocol, RouteRefresh
+from vipd.bgp.capabilities import (
+    Capability,
+    ExtendedMessage,
+    FourOctetAs,
+    GracefulRestart,
+    Multiprotocol,
+    Restartable,
+    RouteRefresh,
+)
 from vipd.bgp.errors import NotificationError
 from vipd.bgp.iana import AS_TRANS, ErrorCode, Family, OpenError
 from vipd.bgp.messages import Open
 from vipd.bgp.peer import Negotiated, PeerConfig
 
 
-def offer(config: PeerConfig) -> Open:
-    """The OPEN that we send."""
+def offer(config: PeerConfig, *, restarted: bool) -> Open:
+    """The OPEN that we send; `restarted`: the peer has not met us since our start."""
     return Open(
         asn=config.local_as,
         hold_time=config.hold_time,
@@ -22,8 +30,26 @@ def offer(config: PeerConfig) -> Open:
             *(Multiprotocol.of(family) for family in config.families),
             RouteRefresh(),
             ExtendedMessage(),
+            *_restart(config, restarted=restarted),
             FourOctetAs(asn=config.local_as),
         ),
+    )
+
+
+def _restart(config: PeerConfig, *, restarted: bool) -> Iterator[GracefulRestart]:
+    """Return the capability, where it is offered. What we announce is served whether vipd runs or not: that
+    is what who turns this on says, and so the forwarding state is always kept.
+    """
+    if config.graceful_restart is None:
+        return
+    if not config.graceful_restart:
+        yield GracefulRestart(time=0)
+        return
+    yield GracefulRestart(
+        time=config.graceful_restart,
+        families=tuple(Restartable(family.afi, family.safi, forwarding=True) for family in config.families),
+        restarted=restarted,
+        notification=True,
     )
 
 

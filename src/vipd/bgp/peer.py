@@ -43,6 +43,9 @@ class PeerConfig:
     connect_retry: Seconds = 5.0
     idle_hold: Seconds = 1.0  # doubles with each failure of a session, up to:
     idle_hold_max: Seconds = 60.0
+    # How long the peer keeps our routes while we restart, in seconds (RFC 4724). 0: not at all, but the
+    # capability is offered, for peers that else send no End-of-RIB; None: it is not.
+    graceful_restart: int | None = None
     md5_key: bytes | None = field(default=None, repr=False)
     ttl_security: int | None = None  # hops away the peer may be (RFC 5082); 1 for a direct one
     multihop: int | None = None  # TTL of what we send; None: 1 on eBGP, 64 on iBGP

@@ -3,7 +3,9 @@ import pytest
 from vipd.bgp.capabilities import (
     ExtendedMessage,
     FourOctetAs,
+    GracefulRestart,
     Multiprotocol,
+    Restartable,
     RouteRefresh,
     Unknown,
     decode_capabilities,
@@ -20,6 +22,21 @@ VECTORS = [
     (ExtendedMessage(), "06 00", "extended-message"),
     (FourOctetAs(asn=65001), "41 04 0000fde9", "4-octet-as 65001"),
     (FourOctetAs(asn=4200000001), "41 04 fa56ea01", "4-octet-as 4200000001"),
+    (GracefulRestart(time=0), "40 02 0000", "graceful-restart 0 s"),
+    (
+        GracefulRestart(
+            time=120, families=(Restartable(1, 1, forwarding=True),), restarted=True, notification=True
+        ),
+        "40 06 c078 0001 01 80",
+        "graceful-restart 120 s ipv4/unicast",
+    ),
+    (
+        GracefulRestart(
+            time=4095, families=(Restartable(2, 1, forwarding=False), Restartable(9, 9, forwarding=True))
+        ),
+        "40 0a 0fff 0002 01 00 0009 09 80",
+        "graceful-restart 4095 s ipv6/unicast 9/9",
+    ),
     (Unknown(code=71), "47 00", "capability 71"),
     (Unknown(code=73, octets=b"\x03frr\0"), "49 05 0366727200", "capability 73"),
 ]
@@ -38,6 +55,11 @@ def test_capabilities_keep_their_order_and_may_be_said_twice():
     assert decode_capabilities(b"") == ()
 
 
+def test_reserved_flags_of_graceful_restart_say_nothing():
+    said = decode_capabilities(bytes.fromhex("40 06 3078 0001 01 7f"))
+    assert said == (GracefulRestart(time=120, families=(Restartable(1, 1, forwarding=False),)),)
+
+
 def test_a_family_that_is_not_spoken_is_none():
     assert Multiprotocol(afi=2, safi=1).family is Family.IPV6
     assert Multiprotocol(afi=1, safi=128).family is None
@@ -52,6 +74,8 @@ def test_a_family_that_is_not_spoken_is_none():
         "02 01 00",
         "06 01 00",
         "41 02 fde9",
+        "40 01 00",
+        "40 05 0078 000101",
         "47 01",
         "02 00 41",  # a good one before
     ],

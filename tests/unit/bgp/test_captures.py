@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from vipd.bgp.attributes import Outcome, PathAttributes, Segment
-from vipd.bgp.capabilities import ExtendedMessage, FourOctetAs, Multiprotocol, Unknown
+from vipd.bgp.capabilities import (
+    ExtendedMessage,
+    FourOctetAs,
+    GracefulRestart,
+    Multiprotocol,
+    Restartable,
+    Unknown,
+)
 from vipd.bgp.capabilities import RouteRefresh as RouteRefreshCapability
 from vipd.bgp.framing import Framer
 from vipd.bgp.iana import Family, MessageType, Origin, SegmentType
@@ -61,7 +68,7 @@ BIRD_OPEN = opened(
     240,
     *FAMILIES,
     RouteRefreshCapability(),
-    Unknown(code=64, octets=b"\0\x78"),  # graceful restart, as a helper
+    GracefulRestart(time=120),  # as a helper
     FourOctetAs(asn=64998),
     Unknown(code=70),  # enhanced route refresh
     Unknown(code=71, octets=b""),  # long-lived graceful restart
@@ -76,7 +83,7 @@ FRR_OPEN = opened(
     ExtendedMessage(),
     Unknown(code=69, octets=bytes.fromhex("0001010100020101")),  # ADD-PATH
     Unknown(code=73, octets=b"\x03frr\0"),  # its name
-    Unknown(code=64, octets=bytes.fromhex("c078")),
+    GracefulRestart(time=120, restarted=True, notification=True),
     Unknown(code=71, octets=bytes.fromhex("0001018000000000020180000000")),
 )
 GOBGP_OPEN = opened(
@@ -85,7 +92,9 @@ GOBGP_OPEN = opened(
     Unknown(code=73, octets=b"\x02vm\0"),
     *FAMILIES,
     FourOctetAs(asn=64998),
-    Unknown(code=64, octets=bytes.fromhex("0014000101000002 0100")),
+    GracefulRestart(
+        time=20, families=(Restartable(1, 1, forwarding=False), Restartable(2, 1, forwarding=False))
+    ),
     Unknown(code=5, octets=bytes.fromhex("000100010002")),  # IPv6 next hops for IPv4
 )
 

@@ -5,7 +5,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from vipd.bgp.capabilities import ExtendedMessage, FourOctetAs, Multiprotocol, RouteRefresh
+from vipd.bgp.capabilities import ExtendedMessage, FourOctetAs, GracefulRestart, Multiprotocol, RouteRefresh
 from vipd.bgp.fsm import (
     Advertise,
     Closed,
@@ -296,6 +296,19 @@ def test_a_passive_one_waits_again_after_a_failure():
     fsm.handle(Received(octets=UNSYNCHRONIZED), 0.0)
     assert fsm.handle(Tick(), fsm.deadline) == []
     assert fsm.state is State.ACTIVE
+
+
+def test_only_the_first_session_since_our_start_is_one_after_a_restart():
+    config = replace(CONFIG, graceful_restart=120)
+    history = History()
+    flags = []
+    for _ in range(2):
+        fsm = at(State.CONNECT, config, history=history)
+        (said,) = fsm.handle(OPENED, 0.0)
+        capabilities = Open.decode(said.octets[19:]).capabilities
+        flags += [c.restarted for c in capabilities if isinstance(c, GracefulRestart)]
+        fsm.handle(Received(octets=open_message() + KEEPALIVE), 0.0)
+    assert flags == [True, False]
 
 
 def test_no_open_within_four_minutes_is_a_hold_timer_expired():

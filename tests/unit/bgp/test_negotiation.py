@@ -5,7 +5,15 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from vipd.bgp.capabilities import ExtendedMessage, FourOctetAs, Multiprotocol, RouteRefresh, Unknown
+from vipd.bgp.capabilities import (
+    ExtendedMessage,
+    FourOctetAs,
+    GracefulRestart,
+    Multiprotocol,
+    Restartable,
+    RouteRefresh,
+    Unknown,
+)
 from vipd.bgp.errors import NotificationError
 from vipd.bgp.iana import Family
 from vipd.bgp.messages import Open
@@ -44,13 +52,38 @@ def refusal(config, theirs):
 
 
 def test_what_is_offered():
-    assert offer(config(local_as=4200000001)) == Open(
+    assert offer(config(local_as=4200000001), restarted=True) == Open(
         asn=4200000001,
         hold_time=9,
         router_id=IPv4Address("10.0.0.5"),
         capabilities=(IPV4, IPV6, RouteRefresh(), ExtendedMessage(), FourOctetAs(asn=4200000001)),
     )
-    assert offer(config(families=(Family.IPV6,))).capabilities[0] == IPV6
+    assert offer(config(families=(Family.IPV6,)), restarted=True).capabilities[0] == IPV6
+
+
+@pytest.mark.parametrize("restarted", [True, False])
+@pytest.mark.parametrize(
+    ("seconds", "offered"),
+    [
+        (None, []),
+        (0, [GracefulRestart(time=0)]),
+        (
+            120,
+            [
+                GracefulRestart(
+                    time=120,
+                    families=(Restartable(1, 1, forwarding=True), Restartable(2, 1, forwarding=True)),
+                    notification=True,
+                )
+            ],
+        ),
+    ],
+)
+def test_graceful_restart_is_offered_as_asked_for(seconds, offered, restarted):
+    said = offer(config(graceful_restart=seconds), restarted=restarted).capabilities
+    if seconds:
+        offered = [replace(each, restarted=restarted) for each in offered]
+    assert [each for each in said if isinstance(each, GracefulRestart)] == offered
 
 
 def test_what_is_agreed_on():

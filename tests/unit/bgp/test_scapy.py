@@ -15,7 +15,7 @@ from scapy.contrib import bgp
 
 from strategies import notifications, path_attributes, prefixes, route_refreshes
 from vipd.bgp.attributes import PathAttributes, Segment
-from vipd.bgp.capabilities import FourOctetAs, Multiprotocol
+from vipd.bgp.capabilities import FourOctetAs, GracefulRestart, Multiprotocol
 from vipd.bgp.capabilities import RouteRefresh as RouteRefreshCapability
 from vipd.bgp.framing import Framer
 from vipd.bgp.iana import Family, MessageType, Origin, SegmentType
@@ -57,6 +57,10 @@ def test_a_keepalive():
         (Multiprotocol.of(IPV6), {"code": 1, "length": 4, "afi": 2, "safi": 1}),
         (RouteRefreshCapability(), {"code": 2, "length": 0}),
         (FourOctetAs(asn=4200000001), {"code": 65, "length": 4, "asn": 4200000001}),
+        (
+            GracefulRestart(time=120, restarted=True, notification=True),
+            {"code": 64, "length": 2, "restart_flags": 0b1100, "restart_time": 120},
+        ),
     ],
 )
 def test_an_open(capability, fields):
