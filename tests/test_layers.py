@@ -59,7 +59,7 @@ BGP_LADDER = [
     "iana", "errors", "peer", "wire", "capabilities", "attributes", "messages", "framing",
     "route", "adj_rib_out", "collision", "negotiation", "fsm", "transport", "session", "speaker",
 ]  # fmt: skip
-SHARED = {"vipd.latest", "vipd.children"}  # what both packages may use of vipd beside themselves
+SHARED = {"vipd.latest", "vipd.children", "vipd.sockaddr"}  # what packages may use beside themselves
 
 
 def imports(path: Path) -> set[str]:

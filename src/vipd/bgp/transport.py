@@ -5,8 +5,6 @@ Whatever goes wrong leaves as a ConnectionError whose text is one sentence for p
 
 import asyncio
 import errno
-import ipaddress
-import os
 import socket
 import struct
 import termios
@@ -16,6 +14,7 @@ from typing import Never
 
 import structlog
 
+from vipd import sockaddr
 from vipd.bgp.peer import PeerConfig, Seconds
 from vipd.latest import Latest
 
@@ -48,8 +47,8 @@ class TcpConnection:
         self._unwritten = bytearray()
         self._room: asyncio.Future[None] | None = None
         self._failure: OSError | None = None
-        self.local_address = _text(sock.getsockname())
-        self.remote_address = _text(sock.getpeername())
+        self.local_address = sockaddr.text(sock.getsockname())
+        self.remote_address = sockaddr.text(sock.getpeername())
 
     async def read(self) -> bytes:
         """Return the next octets; none at the end of the stream. Raises ConnectionError."""
@@ -58,7 +57,7 @@ class TcpConnection:
                 raise self._failure
             return await self._loop.sock_recv(self._sock, CHUNK)
         except OSError as error:
-            raise ConnectionError(_words(error)) from error
+            raise ConnectionError(sockaddr.words(error)) from error
 
     def write(self, octets: bytes) -> None:
         """Send, now or when the kernel has room. That the connection is lost, the reader is told."""
@@ -134,7 +133,7 @@ class TcpConnection:
 
 async def dial(config: PeerConfig) -> TcpConnection:
     """Connect to a peer. How long that may take is the caller's to say. Raises ConnectionError."""
-    family, remote = _sockaddr(config.address, config.port)
+    family, remote = sockaddr.parse(config.address, config.port)
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setblocking(False)  # noqa: FBT003 - as the socket module has it
@@ -147,7 +146,7 @@ async def dial(config: PeerConfig) -> TcpConnection:
         return TcpConnection(sock)
     except OSError as error:
         sock.close()
-        raise ConnectionError(f"{config.address} port {config.port}: {_words(error)}") from error
+        raise ConnectionError(f"{config.address} port {config.port}: {sockaddr.words(error)}") from error
     except BaseException:
         sock.close()
         raise
@@ -161,7 +160,7 @@ class Listener:
         self._peers: Mapping[str, PeerConfig] = {}
         self._keys: dict[str, bytes] = {}
         self._strangers: dict[str, Seconds] = {}  # when each was last spoken of, the oldest first
-        family, _ = _sockaddr(host, port)
+        family, _ = sockaddr.parse(host, port)
         self._sock = socket.socket(family, socket.SOCK_STREAM)
         try:
             self._sock.setblocking(False)  # noqa: FBT003 - as the socket module has it
@@ -199,13 +198,13 @@ class Listener:
             try:
                 sock, remote = await loop.sock_accept(self._sock)
             except OSError as error:  # out of descriptors, most likely; it would come again at once
-                log.warning("accept_failed", reason=_words(error))
+                log.warning("accept_failed", reason=sockaddr.words(error))
                 await asyncio.sleep(RETRY)
                 continue
-            peer = self._caller(_text(remote), _text(sock.getsockname()))
+            peer = self._caller(sockaddr.text(remote), sockaddr.text(sock.getsockname()))
             if peer is None:
                 sock.close()
-                self._refused(_text(remote), loop.time())
+                self._refused(sockaddr.text(remote), loop.time())
                 continue
             try:
                 _tune(sock, peer)
@@ -216,8 +215,8 @@ class Listener:
     def _caller(self, remote: str, local: str) -> PeerConfig | None:
         """Find the peer that calls from there to here."""
         for peer in self._peers.values():
-            if _normal(peer.address) == remote and (
-                peer.local_address is None or _normal(peer.local_address) == local
+            if sockaddr.normal(peer.address) == remote and (
+                peer.local_address is None or sockaddr.normal(peer.local_address) == local
             ):
                 return peer
         return None
@@ -248,7 +247,7 @@ async def listen(
             listener = Listener(host, port, peers.value)
             break
         except OSError as error:
-            reason = _words(error)
+            reason = sockaddr.words(error)
             if reason != told:
                 log.warning("listen_failed", host=host, port=port, reason=reason)
                 told = reason
@@ -277,7 +276,7 @@ def set_md5_key(sock: socket.socket, address: str, key: bytes) -> None:
 
     Raises ConnectionError.
     """
-    _, remote = _sockaddr(address, 0)
+    _, remote = sockaddr.parse(address, 0)
     packed = socket.inet_pton(sock.family, remote[0])
     # struct sockaddr_storage; struct { u8 flags, prefixlen; u16 keylen; int ifindex; u8 key[80]; }
     if sock.family == socket.AF_INET6:
@@ -290,7 +289,8 @@ def set_md5_key(sock: socket.socket, address: str, key: bytes) -> None:
     except OSError as error:
         if not key and error.errno == errno.ENOENT:
             return  # none was set
-        raise ConnectionError(f"this kernel cannot sign with TCP MD5 (RFC 2385): {_words(error)}") from error
+        reason = f"this kernel cannot sign with TCP MD5 (RFC 2385): {sockaddr.words(error)}"
+        raise ConnectionError(reason) from error
 
 
 def _tune(sock: socket.socket, config: PeerConfig) -> None:
@@ -325,7 +325,7 @@ def _set_ttl(sock: socket.socket, ttl: int) -> None:
 
 
 def _bind(sock: socket.socket, host: str, port: int) -> None:
-    family, local = _sockaddr(host, port)
+    family, local = sockaddr.parse(host, port)
     if family != sock.family:
         raise ConnectionError(f"local address {host} is not of the peer's family")
     try:
@@ -335,51 +335,5 @@ def _bind(sock: socket.socket, host: str, port: int) -> None:
             errno.EADDRNOTAVAIL: f"{host} is not an address of this host",
             errno.EADDRINUSE: f"{host} port {port} is in use by another process",
             errno.EACCES: f"{host} port {port} needs the capability CAP_NET_BIND_SERVICE",
-        }.get(error.errno or 0, f"{host} port {port}: {_words(error)}")
+        }.get(error.errno or 0, f"{host} port {port}: {sockaddr.words(error)}")
         raise ConnectionError(reason) from error
-
-
-def _sockaddr(
-    host: str, port: int
-) -> tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int]]:
-    """Read a literal address, a link-local one with its scope. Raises ConnectionError."""
-    address = ipaddress.ip_address(host)
-    if address.version == 4:
-        return socket.AF_INET, (host, port)
-    bare, _, scope = host.partition("%")
-    try:
-        index = int(scope) if scope.isdecimal() else socket.if_nametoindex(scope) if scope else 0
-    except OSError as error:
-        raise ConnectionError(f"there is no interface {scope} for {host}") from error
-    return socket.AF_INET6, (bare, port, 0, index)
-
-
-def _text(sockaddr: tuple[str, int] | tuple[str, int, int, int]) -> str:
-    """Write an address as the kernel gives it as people do: fe80::1%eth0."""
-    bare = sockaddr[0]
-    if len(sockaddr) == 4 and sockaddr[3]:
-        return f"{bare}%{socket.if_indextoname(sockaddr[3])}"
-    return bare
-
-
-def _normal(host: str) -> str:
-    """Write a configured address as `_text` would."""
-    address = str(ipaddress.ip_address(host))
-    bare, _, scope = address.partition("%")
-    return f"{bare}%{socket.if_indextoname(int(scope))}" if scope.isdecimal() else address
-
-
-def _words(error: OSError) -> str:
-    """Say in words what the kernel says in numbers."""
-    number = error.errno or 0
-    return _WORDS.get(number) or (os.strerror(number).lower() if number else str(error))
-
-
-_WORDS = {
-    errno.ECONNREFUSED: "connection refused",
-    errno.ECONNRESET: "the peer reset the connection",
-    errno.EPIPE: "the peer reset the connection",
-    errno.ETIMEDOUT: "no answer",
-    errno.ENETUNREACH: "no route to this address",
-    errno.EHOSTUNREACH: "host unreachable",
-}
