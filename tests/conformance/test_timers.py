@@ -259,6 +259,26 @@ def rfc9687_a_peer_that_reads_nothing_disturbs_nobody_and_is_given_up(stage):
 
 
 @story
+def rfc9687_a_peer_that_takes_nothing_and_speaks_is_given_up_by_the_send_hold_timer(stage):
+    """Well before its kernel is given up: hold time and TCP_USER_TIMEOUT are longer here."""
+    pod = stage.own_pod(vips=[f"10.{each >> 16}.{each >> 8 & 255}.{each & 255}" for each in range(20_000)])
+    pod.neighbor("deaf", hold_time=60, send_hold_time=3)
+    deaf = pod.tor("deaf")
+    deaf.shrink()
+    pod.start()
+    peer = deaf.meet()
+    peer.say(bgp.open_message(peer.asn), bgp.keepalive())
+    until = time.monotonic() + 30
+    while "session_dropped" not in pod.log():
+        assert time.monotonic() < until
+        peer.say(bgp.keepalive(), bgp.refresh(IPV4))  # so that there is always more to say
+        time.sleep(0.1)
+    assert "Send Hold Timer Expired" in pod.logged("session_dropped")
+    error = pod.status(deaf)["last_error"]
+    assert (error["cause"], error["code"]) == ("closed", 8)
+
+
+@story
 def rfc4271_8_a_peer_that_accepts_and_says_nothing_disturbs_nobody(stage):
     pod = stage.own_pod()
     pod.neighbor("mute", hold_time=3)

@@ -81,7 +81,7 @@ events = st.one_of(
     st.lists(messages, max_size=4).map(lambda said: Received(octets=b"".join(said))),
     st.just(Received(octets=GREETING)),
     st.just(Advertise(updates=[Update(family=Family.IPV4)])),
-    st.just(Tick()),
+    st.builds(Tick, stuck_since=st.none() | st.floats(0, 1000)),
 )
 # A pause before each event: none, some time, or until the deadline.
 histories = st.lists(st.tuples(st.none() | st.floats(0, 500), events), max_size=40)

@@ -31,6 +31,7 @@ class End:
         self._news = asyncio.Event()
         self._unwritten = 0  # not on its way yet
         self._unsent = 0  # not acknowledged
+        self._progressed = 0.0  # when something last left
         self._sent = asyncio.Event()
         self._free_at = 0.0  # when the last octet written has left
         self._closed = False
@@ -48,7 +49,10 @@ class End:
 
     def write(self, octets: bytes) -> None:
         if not self._closed:
-            self.written.append((asyncio.get_running_loop().time(), octets))
+            now = asyncio.get_running_loop().time()
+            self.written.append((now, octets))
+            if not self._unwritten:
+                self._progressed = now
             self._unwritten += len(octets)
             self._unsent += len(octets)
             for start in range(0, len(octets), SEGMENT):
@@ -58,6 +62,10 @@ class End:
         while self._unwritten > below and not self._closed:
             self._sent.clear()
             await self._sent.wait()
+
+    @property
+    def stuck_since(self) -> float | None:
+        return self._progressed if self._unwritten else None
 
     def unsent(self) -> int:
         return self._unsent
@@ -97,6 +105,7 @@ class End:
     def _left(self, segment: Segment) -> None:
         if isinstance(segment, bytes):
             self._unwritten -= len(segment)
+            self._progressed = asyncio.get_running_loop().time()
             self._sent.set()
 
     def arrived(self, segment: Segment) -> None:

@@ -35,6 +35,7 @@ from vipd.bgp.negotiation import agree, offer
 from vipd.bgp.peer import Cause, Down, Negotiated, PeerConfig, PeerStatus, Seconds, State
 
 OPENING: Final[Seconds] = 240.0  # for the peer's OPEN to come: the RFC's "large value", section 8.2.2
+SEND_HOLD: Final[Seconds] = 480.0  # or twice the hold time, if that is longer (RFC 9687 section 3.1)
 STABLE: Final[Seconds] = 30.0  # Established for so long, or a hold time if longer, the back-off is forgotten
 EXPLAINED: Final = (CeaseError.ADMINISTRATIVE_SHUTDOWN, CeaseError.ADMINISTRATIVE_RESET)  # RFC 9003
 SPARSEST: Final[Seconds] = 1.0  # KEEPALIVEs come no faster, jitter or not (section 4.4)
@@ -81,7 +82,9 @@ class Received:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tick:
-    """Events 9 to 13: `deadline` has come. A Tick that comes early does nothing."""
+    """Events 9 to 13 and 29: `deadline` has come. A Tick that comes early does nothing."""
+
+    stuck_since: Seconds | None = None  # when the last octet that could be written was; None: none waits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,19 +164,21 @@ class History:
 
 
 class Timer(Enum):
-    """RFC 4271 section 8.1.3. The send hold timer of RFC 9687 would be one more line here."""
+    """RFC 4271 section 8.1.3, RFC 9687."""
 
     CONNECT_RETRY = auto()
     HOLD = auto()
     KEEPALIVE = auto()
     IDLE_HOLD = auto()
+    SEND_HOLD = auto()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expired:
-    """Events 9, 10, 11 and 13: a `Tick` found this timer due."""
+    """Events 9, 10, 11, 13 and 29: a `Tick` found this timer due."""
 
     timer: Timer
+    stuck_since: Seconds | None
 
 
 class Unread(NamedTuple):
@@ -275,11 +280,11 @@ class Fsm:
 
     def _steps(self, event: Event, now: Seconds) -> Iterator[Step]:
         match event:
-            case Tick():
+            case Tick(stuck_since=stuck_since):
                 for timer in sorted(self._timers, key=self._timers.__getitem__):
                     if self._timers.get(timer, inf) <= now:  # an earlier one may have stopped or moved it
                         del self._timers[timer]
-                        yield Expired(timer=timer)
+                        yield Expired(timer=timer, stuck_since=stuck_since)
             case Received(octets=octets):
                 framer = self._framer
                 if framer is None:
@@ -388,6 +393,7 @@ class Fsm:
                 return self._notified(step, now)
             case Keepalive():  # 26
                 self._restart_hold(now)
+                self._restart_send_hold(now)
                 self._enter(State.ESTABLISHED, now)
                 self.history.established += 1
                 return [Up(negotiated=self._agreed)]
@@ -407,6 +413,8 @@ class Fsm:
                 return self._cease(step, now)
             case Expired(timer=Timer.KEEPALIVE):  # 11
                 return [self._keepalive(now)]
+            case Expired(timer=Timer.SEND_HOLD, stuck_since=stuck_since):  # 29
+                return self._send_hold(stuck_since, now)
             case Expired():  # 10
                 raise self._hold_expired()
             case Opened():  # 16, 17: a second connection is another Fsm's
@@ -558,6 +566,16 @@ class Fsm:
         encoded = [update.encode(four_octet_as=four_octet_as, extended=extended) for update in updates]
         return [Transmit(octets=b"".join(encoded))]
 
+    def _send_hold(self, stuck_since: Seconds | None, now: Seconds) -> list[Action]:
+        """RFC 9687 section 3.2. No NOTIFICATION: it would wait behind what the peer does not take."""
+        if stuck_since is None or stuck_since + self._send_hold_time > now:
+            self._restart_send_hold(now if stuck_since is None else stuck_since)
+            return []
+        text = f"Send Hold Timer Expired: the peer took nothing of what we say for {self._send_hold_time:g} s"
+        return self._fail(
+            Down(cause=Cause.CLOSED, text=text, code=ErrorCode.SEND_HOLD_TIMER_EXPIRED), now
+        )
+
     def _keepalive(self, now: Seconds) -> Action:
         self._restart_keepalive(now)
         return self._transmit(MessageType.KEEPALIVE, Keepalive().encode())
@@ -582,6 +600,19 @@ class Fsm:
     def _restart_hold(self, now: Seconds) -> None:
         if self._agreed.hold_time:
             self._timers[Timer.HOLD] = now + self._agreed.hold_time
+
+    @property
+    def _send_hold_time(self) -> Seconds:
+        """Zero: none, as where no hold time was agreed on (RFC 9687 section 3.1)."""
+        hold_time, wanted = self._agreed.hold_time, self._config.send_hold_time
+        if not hold_time:
+            return 0.0
+        return max(SEND_HOLD, 2 * hold_time) if wanted is None else wanted
+
+    def _restart_send_hold(self, moment: Seconds) -> None:
+        """Count from when something was last sent: looked up when the timer is due, not noted each time."""
+        if self._send_hold_time:
+            self._timers[Timer.SEND_HOLD] = moment + self._send_hold_time
 
     def _restart_keepalive(self, now: Seconds) -> None:
         if self._agreed.hold_time:

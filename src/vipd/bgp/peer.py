@@ -40,6 +40,7 @@ class PeerConfig:
     description: str = ""
     families: tuple[Family, ...] = (Family.IPV4, Family.IPV6)
     hold_time: int = 9  # seconds; 0 or at least 3
+    send_hold_time: int | None = None  # seconds, 0: none; None: as RFC 9687 has it
     connect_retry: Seconds = 5.0
     idle_hold: Seconds = 1.0  # doubles with each failure of a session, up to:
     idle_hold_max: Seconds = 60.0
@@ -71,7 +72,7 @@ class Cause(StrEnum):
 
     SENT = "sent"  # we sent a NOTIFICATION
     RECEIVED = "received"  # the peer sent one
-    CLOSED = "closed"  # the transport failed, or the peer closed it without a word
+    CLOSED = "closed"  # the transport failed, or lets nothing through, or the peer closed it without a word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,6 +74,11 @@ class Connection(Protocol):
         """Return when there is room to write more, or the connection is gone."""
         ...
 
+    @property
+    def stuck_since(self) -> Seconds | None:
+        """When our kernel last took something of what waits to be written; None: nothing waits."""
+        ...
+
     def unsent(self) -> int:
         """Octets that the peer's kernel has not acknowledged."""
         ...
@@ -304,7 +309,9 @@ class Session:
 
     def _tick(self) -> None:
         for line in (self._line, *self._rivals()):
-            self._take(line, Tick(), early=HAIR)
+            connection = self._connection(line)
+            stuck_since = None if connection is None else connection.stuck_since
+            self._take(line, Tick(stuck_since=stuck_since), early=HAIR)
 
     def _take(self, line: Line, event: Event, early: Seconds = 0.0) -> None:
         """Let a machine have an event, and perform what it answers."""

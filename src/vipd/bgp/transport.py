@@ -47,6 +47,7 @@ class TcpConnection:
         self._unwritten = bytearray()
         self._room: asyncio.Future[None] | None = None
         self._failure: OSError | None = None
+        self._progressed: Seconds = 0.0  # when the kernel last took something
         self.local_address = sockaddr.text(sock.getsockname())
         self.remote_address = sockaddr.text(sock.getpeername())
 
@@ -66,6 +67,7 @@ class TcpConnection:
         waiting = bool(self._unwritten)
         self._unwritten += octets
         if not waiting:
+            self._progressed = self._loop.time()
             self._flush()
             if self._unwritten:
                 self._loop.add_writer(self._sock, self._flush)
@@ -76,6 +78,11 @@ class TcpConnection:
             if self._room is None:
                 self._room = self._loop.create_future()
             await asyncio.shield(self._room)
+
+    @property
+    def stuck_since(self) -> Seconds | None:
+        """When the kernel last took something of what waits here; None: nothing waits."""
+        return self._progressed if self._unwritten else None
 
     def unsent(self) -> int:
         """Octets that the peer's kernel has not acknowledged. What broke acknowledges nothing."""
@@ -116,6 +123,7 @@ class TcpConnection:
     def _flush(self) -> None:
         try:
             del self._unwritten[: self._sock.send(self._unwritten)]
+            self._progressed = self._loop.time()
         except BlockingIOError:
             return
         except OSError as error:

@@ -206,6 +206,7 @@ def _peer(name: str, address: str, values: Mapping[str, Any], local_as: int) -> 
         description=values["description"],
         families=values["families"],
         hold_time=values["hold-time"],
+        send_hold_time=values["send-hold-time"],
         connect_retry=values["connect-retry"],
         idle_hold=values["idle-hold"],
         idle_hold_max=values["idle-hold-max"],

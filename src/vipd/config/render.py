@@ -55,6 +55,7 @@ def _neighbor(peer: PeerConfig, policy: Policy, secret: str | None) -> Values:
         "passive": peer.passive,
         "families": [str(family) for family in peer.families],
         "hold-time": peer.hold_time,
+        "send-hold-time": peer.send_hold_time,
         "connect-retry": peer.connect_retry,
         "idle-hold": peer.idle_hold,
         "idle-hold-max": peer.idle_hold_max,

@@ -92,6 +92,7 @@ _TLS_NAME: Final = text(r"[0-9A-Za-z_.:-]{1,253}", "a host name")
 _LEVELS: Final = ("debug", "info", "warning", "error")
 _LISTEN: Final = either("", None, endpoint)
 _HOLD: Final = integer(3, 65535, also=(0,), why="RFC 4271 section 4.2")
+_SEND_HOLD: Final = integer(3, 65535, also=(0,), why="RFC 9687")
 
 # What a route carries: said of a neighbour, of a service, or of one VIP.
 _LEVERS: Final = (
@@ -131,6 +132,7 @@ _PEER_KEYS: Final = (
     Key("passive", "boolean", boolean, default=False),
     Key("families", 'list of `"ipv4"`, `"ipv6"`', families, (Family.IPV4, Family.IPV6), '["ipv4", "ipv6"]'),
     Key("hold-time", "integer, seconds: 0, or 3 to 65535", _HOLD, 9),
+    Key("send-hold-time", "integer, seconds: 0, or 3 to 65535", _SEND_HOLD, None, "480, or 2 x hold-time"),
     Key("connect-retry", "number, seconds", seconds(0.1, 3600), 5.0),
     Key("idle-hold", "number, seconds", seconds(0.1, 3600), 1.0),
     Key("idle-hold-max", "number, seconds", seconds(0.1, 3600), 60.0),

@@ -422,6 +422,60 @@ def test_a_tick_before_its_time_does_nothing():
     assert fsm.deadline == 3.0
 
 
+# ---- the send hold timer: RFC 9687 ----
+
+
+def until_send_hold(config, stuck_since, *, hold_time=90):
+    """An Established session that hears and speaks, and when the peer took nothing any more; what ends it."""
+    fsm = at(State.ESTABLISHED, config, open_octets=open_message(hold_time=hold_time))
+    now = 0.0
+    while fsm.state is State.ESTABLISHED and now < 10_000:
+        now = fsm.deadline
+        fsm.handle(Received(octets=KEEPALIVE), now)
+        stuck = stuck_since if stuck_since is not None and stuck_since <= now else None
+        said = fsm.handle(Tick(stuck_since=stuck), now)
+    return now, said, fsm
+
+
+@pytest.mark.parametrize(
+    ("hold_time", "send_hold_time", "after"),
+    [(9, None, 480), (240, None, 480), (241, None, 482), (9, 20, 20), (9, 9, 9)],
+    ids=["the-default", "twice-as-long-is-no-more", "twice-the-hold-time", "as-configured", "hold-time"],
+)
+@pytest.mark.parametrize("stuck_since", [0.0, 7.0, 500.0], ids=["at-once", "soon", "later"])
+def test_rfc9687_a_peer_that_takes_nothing_is_given_up(hold_time, send_hold_time, after, stuck_since):
+    config = replace(CONFIG, hold_time=hold_time, send_hold_time=send_hold_time)
+    now, said, fsm = until_send_hold(config, stuck_since, hold_time=hold_time)
+    assert now == stuck_since + after
+    assert words(said) == ["HangUp", "closed"]  # nothing more is said: it would not get there
+    assert said[1].text == f"Send Hold Timer Expired: the peer took nothing of what we say for {after} s"
+    assert (said[1].code, said[1].subcode) == (8, 0)
+    assert fsm.state is State.IDLE
+    assert fsm.deadline == now + 1.0  # the idle hold time
+    assert fsm.history.notifications == {}
+
+
+@pytest.mark.parametrize(
+    ("config", "hold_time", "stuck_since"),
+    [
+        (CONFIG, 90, None),
+        (replace(CONFIG, send_hold_time=0), 90, 0.0),
+        (replace(CONFIG, send_hold_time=20), 90, None),
+    ],
+    ids=["nothing-waits", "none-wanted", "a-short-one-and-nothing-waits"],
+)
+def test_rfc9687_nobody_else_is(config, hold_time, stuck_since):
+    assert until_send_hold(config, stuck_since, hold_time=hold_time)[2].state is State.ESTABLISHED
+
+
+def test_rfc9687_what_was_taken_meanwhile_counts_from_then():
+    config = replace(CONFIG, hold_time=3600, send_hold_time=20)
+    fsm = at(State.ESTABLISHED, config, open_octets=open_message(hold_time=3600))
+    for now, stuck_since, due in ((20.0, 3.0, 23.0), (23.0, 22.5, 42.5), (42.5, None, 62.5)):
+        assert fsm.handle(Tick(stuck_since=stuck_since), now) == []
+        assert fsm.deadline == due
+
+
 # ---- the back-off ----
 
 

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from ipaddress import IPv4Address
 from itertools import pairwise
 
 import pytest
+from structlog.testing import capture_logs
 
 from sim.loop import SimulatedLoop, simulated
 from vipd.bgp.capabilities import FourOctetAs, Multiprotocol, RouteRefresh
@@ -42,6 +44,7 @@ class Scripted:
         self.written: list[tuple[float, bytes]] = []
         self.turns: list[int] = []  # of the loop, in which something was written
         self.ended = ""
+        self.stuck_since: float | None = None
 
     async def read(self) -> bytes:
         if self.script:
@@ -155,6 +158,23 @@ async def test_a_large_table_leaves_others_their_turns():
     steps = sorted(set(seen))
     assert len(steps) == 11
     assert max(later - earlier for earlier, later in pairwise(steps)) <= portion
+
+
+@simulated
+async def test_rfc9687_a_peer_that_speaks_and_takes_nothing_is_given_up():
+    async def alive() -> bytes:
+        await asyncio.sleep(2)
+        return KEEPALIVE
+
+    connection = Scripted(OPEN, KEEPALIVE, more=alive)
+    stage = Stage(connection, config=replace(CONFIG, send_hold_time=30))
+    connection.stuck_since = 5.0
+    with capture_logs() as log:
+        await stage.play(60)
+    (dropped,) = [each for each in log if each["event"] == "session_dropped"]
+    assert dropped["reason"].startswith("Send Hold Timer Expired")
+    assert dropped["duration"] == 35
+    assert MessageType.NOTIFICATION not in connection.kinds()
 
 
 @simulated

@@ -83,6 +83,30 @@ async def test_octets_that_the_kernel_does_not_take_wait_in_order():
         assert near.unsent() == 0
 
 
+async def test_how_long_nothing_of_what_waits_has_been_taken():
+    """What RFC 9687 wants to know."""
+    async with pair("127.0.0.1", "127.0.0.2") as (near, far):
+        loop = asyncio.get_running_loop()
+        before = loop.time()
+        near.write(b"what fits")
+        assert near.stuck_since is None
+        near.write(bytes(8_000_000))
+        stuck = near.stuck_since
+        assert stuck is not None
+        assert before <= stuck <= loop.time()
+        await asyncio.sleep(0)
+        near.write(b"more behind it")
+        assert near.stuck_since == stuck  # which is no progress
+        async with asyncio.TaskGroup() as group:
+            whole = group.create_task(all_of(far))
+            await near.drained()
+            assert near.stuck_since is None or near.stuck_since > stuck
+            await near.drained(below=0)
+            assert near.stuck_since is None
+            near.abort()
+        assert len(whole.result()) <= 8_000_023
+
+
 async def test_a_chunk_is_read_only_when_it_is_asked_for():
     async with pair("127.0.0.1", "127.0.0.2") as (near, far):
         near.write(bytes(8_000_000))

@@ -55,6 +55,7 @@ def test_everything_that_can_be_said(read, tmp_path):
         connect-retry = 2
         idle-hold = 0.5
         idle-hold-max = 0.5
+        send-hold-time = 60
         md5-password-file = "{secret}"
         ttl-security = true
         next-hop = "2001:db8::3"
@@ -79,6 +80,7 @@ def test_everything_that_can_be_said(read, tmp_path):
         connect_retry=2.0,
         idle_hold=0.5,
         idle_hold_max=0.5,
+        send_hold_time=60,
         md5_key=b"hush ",
         ttl_security=1,
         multihop=None,
@@ -131,6 +133,7 @@ def test_own_and_shared_distance_do_not_contradict_each_other(read):
     ("line", "key", "value", "reason"),
     [
         ("hold-time = 2", "hold-time", "2", "RFC 4271 section 4.2"),
+        ("send-hold-time = 2", "send-hold-time", "2", "RFC 9687"),
         ("port = 0", "port", "0", "1 to 65535"),
         ("peer_as = 1", "peer_as", None, 'did you mean "peer-as"?'),
         ('md5-password = "hush"', "md5-password", None, "md5-password-file"),
