@@ -38,6 +38,10 @@ class Capture:
     def ttls(self, sender: str) -> set[int]:
         return {packet[IP].ttl for packet in self._packets(sender)}
 
+    def classes(self, sender: str) -> set[int]:
+        """Every DS field that an address sent packets with."""
+        return {packet[IP].tos for packet in self._packets(sender)}
+
     def messages(self, sender: str) -> list[Message]:
         """Every message that an address sent, connection by connection."""
         connections: dict[tuple[int, int], dict[int, bytes]] = {}

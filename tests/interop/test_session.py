@@ -168,6 +168,29 @@ def test_ttl_security_on_one_side_keeps_the_session_down(rack, at_tor):
     assert tor.prefixes() == frozenset()
 
 
+def test_a_session_keeps_to_its_interface_whatever_the_routes_say(rack):
+    other = rack.lab.node("other")
+    rack.lab.wire(rack.pod.node, "eth9", other, "eth0")
+    rack.pod.node.ip("route", "add", f"{TOR4}/32", "dev", "eth9")
+    tor = rack.tor()
+    rack.pod.start(speaker=SPEAKER, neighbor=[neighbor(interface="eth0")], service=[service(VIP)])
+    tor.learns(f"{VIP}/32")
+
+
+@pytest.mark.parametrize("passive", [False, True], ids=["dialled", "accepted"])
+def test_all_packets_are_marked_as_network_control(rack, passive):
+    """CS6 from the first answer to a call on."""
+    tor = rack.tor(passive=not passive)
+    wire = Capture(rack.switch, "pod")
+    rack.pod.start(
+        speaker={**SPEAKER, "listen": [f"{POD4}:179"] if passive else []},
+        neighbor=[neighbor(passive=passive, interface="eth0")],
+        service=[service(VIP)],
+    )
+    tor.learns(f"{VIP}/32")
+    assert wire.classes(POD4) == {0xC0}
+
+
 def test_hold_timer_ends_a_session_over_a_dead_wire_and_it_returns(rack):
     tor = rack.tor(hold_time=3)
     rack.pod.start(speaker=SPEAKER, neighbor=[neighbor(hold_time=3, **AGAIN)], service=[service(VIP)])

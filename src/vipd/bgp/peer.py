@@ -36,6 +36,7 @@ class PeerConfig:
     peer_as: int | None = None  # None: "external", any AS but our own
     port: int = 179
     local_address: str | None = None  # None: as the kernel chooses
+    interface: str | None = None  # that alone; None: whichever the route is over
     passive: bool = False
     description: str = ""
     families: tuple[Family, ...] = (Family.IPV4, Family.IPV6)

@@ -34,6 +34,8 @@ TCP_MD5SIG = 14
 IP_MINTTL = 21
 IPV6_MINHOPCOUNT = 73
 CS6 = 0xC0  # network control, as routers mark BGP (RFC 4594 section 3.2)
+IDLE = 10  # whole seconds without an octet, after which TCP asks whether the peer is there; and
+ASKED = 3  # so many seconds apart, so often
 FARTHEST = 255  # the TTL that nobody but a direct neighbour can make arrive whole (RFC 5082)
 
 
@@ -145,6 +147,7 @@ async def dial(config: PeerConfig) -> TcpConnection:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setblocking(False)  # noqa: FBT003 - as the socket module has it
+        _bind_to_interface(sock, config.interface)
         _tune(sock, config)
         if config.md5_key is not None:
             set_md5_key(sock, config.address, config.md5_key)
@@ -177,6 +180,7 @@ class Listener:
                 self._sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # "0.0.0.0" stays free
             # The first answer leaves before we know whose call it is, and the caller may insist on this.
             _set_ttl(self._sock, FARTHEST)
+            _set_class(self._sock)
             _bind(self._sock, host, port)
             self.admit(peers)  # with their keys before anybody can call
             self._sock.listen(BACKLOG)
@@ -216,8 +220,11 @@ class Listener:
                 continue
             try:
                 _tune(sock, peer)
+                # From here on, what comes or goes by another interface is not of this connection.
+                _bind_to_interface(sock, peer.interface)
                 return peer.name, TcpConnection(sock)
-            except OSError:  # gone before we could look
+            except OSError as error:  # gone before we could look, or an interface that cannot be had
+                log.warning("accept_failed", address=peer.address, reason=sockaddr.words(error))
                 sock.close()
 
     def _caller(self, remote: str, local: str) -> PeerConfig | None:
@@ -307,11 +314,13 @@ def _tune(sock: socket.socket, config: PeerConfig) -> None:
     if config.hold_time:
         # Octets that stay unacknowledged for so long went to a peer whose hold timer has run out.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * config.hold_time)
+    # With a hold time of 0, and so no KEEPALIVEs, a peer that has gone without a word is found so.
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, IDLE)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, ASKED)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, ASKED)
+    _set_class(sock)
     six = sock.family == socket.AF_INET6
-    if six:
-        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, CS6)
-    else:
-        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, CS6)
     if config.ttl_security is not None:  # RFC 5082
         _set_ttl(sock, FARTHEST)
         nearest = FARTHEST + 1 - config.ttl_security
@@ -330,6 +339,26 @@ def _set_ttl(sock: socket.socket, ttl: int) -> None:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, ttl)
     else:
         sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
+
+
+def _set_class(sock: socket.socket) -> None:
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, CS6)
+    else:
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, CS6)
+
+
+def _bind_to_interface(sock: socket.socket, interface: str | None) -> None:
+    if interface is None:
+        return
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode())
+    except OSError as error:
+        reason = {
+            errno.ENODEV: f"there is no interface {interface}",
+            errno.EPERM: f"to use interface {interface} alone, this kernel wants the capability CAP_NET_RAW",
+        }.get(error.errno or 0, f"interface {interface}: {sockaddr.words(error)}")
+        raise ConnectionError(reason) from error
 
 
 def _bind(sock: socket.socket, host: str, port: int) -> None:

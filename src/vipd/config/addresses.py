@@ -68,6 +68,13 @@ def neighbor(value: object) -> str:
     return str(parsed)
 
 
+def interface(value: object) -> str:
+    """The name of a network interface, as the kernel takes it."""
+    if not isinstance(value, str) or not re.fullmatch(r"(?!\.{1,2}$)[!-.0-9;-~]{1,15}", value):
+        raise Refused('must be the name of a network interface, 1 to 15 characters: "eth1"')
+    return value
+
+
 def router_id(value: object) -> IPv4Address:
     """Any four octets but zeros (RFC 6286 section 2.1)."""
     try:

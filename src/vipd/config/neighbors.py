@@ -82,6 +82,7 @@ def read_neighbors(
                 reading.refuse(f"{at}.address", "is the address of an earlier neighbour", address)
             addresses.add(address)
             _check_addresses(values, address, at, reading)
+            _check_interface(values, address, at, reading)
             _check_passive(values, address, speaker["listen"], at, reading)
             peer = _peer(name, address, values, speaker["local-as"])
             _check_preferences(own, at, [peer], reading)
@@ -159,6 +160,12 @@ def _check_addresses(values: Mapping[str, Any], address: str, at: str, reading: 
         reading.refuse(f"{at}.local-address", f"must be of the family of the neighbour, {address}", local)
 
 
+def _check_interface(values: Mapping[str, Any], address: str, at: str, reading: Reading) -> None:
+    _, _, scope = address.partition("%")
+    if scope and values["interface"] not in (None, scope):
+        reading.refuse(f"{at}.interface", f"must be that of the address, {scope}", values["interface"])
+
+
 def _check_passive(
     values: Mapping[str, Any], address: str, listen: Sequence[Endpoint], at: str, reading: Reading
 ) -> None:
@@ -202,6 +209,7 @@ def _peer(name: str, address: str, values: Mapping[str, Any], local_as: int) -> 
         peer_as=values["peer-as"],
         port=values["port"],
         local_address=values["local-address"],
+        interface=values["interface"],
         passive=values["passive"],
         description=values["description"],
         families=values["families"],

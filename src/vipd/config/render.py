@@ -52,6 +52,7 @@ def _neighbor(peer: PeerConfig, policy: Policy, secret: str | None) -> Values:
         "local-as": peer.local_as,
         "port": peer.port,
         "local-address": peer.local_address or "auto",
+        "interface": peer.interface,
         "passive": peer.passive,
         "families": [str(family) for family in peer.families],
         "hold-time": peer.hold_time,

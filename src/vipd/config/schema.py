@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from vipd.bgp.iana import Family
-from vipd.config.addresses import endpoint, neighbor, next_hop, router_id, servers, vip, znode
+from vipd.config.addresses import endpoint, interface, neighbor, next_hop, router_id, servers, vip, znode
 from vipd.config.problems import shown
 from vipd.config.sections import LogFormat
 from vipd.config.values import (
@@ -129,6 +129,7 @@ _PEER_KEYS: Final = (
     Key("local-as", "AS number", asn, None, "that of `[speaker]`"),
     Key("port", "TCP port", integer(1, 65535), 179),
     Key("local-address", 'IP address or `"auto"`', either("auto", None, neighbor), None, '"auto"'),
+    Key("interface", "name of a network interface", interface, None, "whichever the route is over"),
     Key("passive", "boolean", boolean, default=False),
     Key("families", 'list of `"ipv4"`, `"ipv6"`', families, (Family.IPV4, Family.IPV6), '["ipv4", "ipv6"]'),
     Key("hold-time", "integer, seconds: 0, or 3 to 65535", _HOLD, 9),

@@ -1,5 +1,6 @@
 import asyncio
 import contextlib
+import errno
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from ipaddress import IPv4Address
@@ -174,6 +175,29 @@ async def test_why_a_dial_cannot_be(address, local, reason):
         await transport.dial(peer(address, local_address=local))
 
 
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [
+        (errno.ENODEV, "there is no interface eth1"),
+        (
+            errno.EPERM,
+            "to use interface eth1 alone, this kernel wants the capability CAP_NET_RAW",
+        ),
+        (errno.ENOMEM, "interface eth1: cannot allocate memory"),
+    ],
+)
+async def test_why_an_interface_cannot_be_had(monkeypatch, number, reason):
+    class Refusing(socket.socket):
+        def setsockopt(self, level, option, value):
+            if option == socket.SO_BINDTODEVICE:
+                raise OSError(number, "")
+            super().setsockopt(level, option, value)
+
+    monkeypatch.setattr(socket, "socket", Refusing)
+    with pytest.raises(ConnectionError, match=f": {reason}$"):
+        await transport.dial(peer("127.0.0.1", interface="eth1"))
+
+
 async def test_a_dial_that_is_given_up_leaves_no_socket():
     """A full backlog leaves the next caller without an answer."""
     with contextlib.ExitStack() as stack:
@@ -218,6 +242,41 @@ async def test_md5_keys_follow_the_peers():
 async def test_a_key_that_the_kernel_refuses_is_explained():
     with pytest.raises(ConnectionError, match=r"this kernel cannot sign with TCP MD5 \(RFC 2385\): "):
         await transport.dial(peer("127.0.0.1", md5_key=bytes(81)))
+
+
+@both_families
+async def test_what_every_connection_is_set_to(here, there):
+    """Marked as routers mark BGP, sent without delay, asked after when silent."""
+    six = ":" in here
+    marks = (socket.IPPROTO_IPV6, socket.IPV6_TCLASS) if six else (socket.IPPROTO_IP, socket.IP_TOS)
+    with listener(there, peer(here)) as door:
+        assert door._sock.getsockopt(*marks) == 0xC0  # of the first answer, too
+    async with pair(here, there) as ends:
+        for each in ends:
+            assert each._sock.getsockopt(*marks) == 0xC0
+            assert each._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
+            assert each._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 9000
+            assert each._sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+            assert each._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 10
+
+
+@both_families
+async def test_a_connection_keeps_to_its_interface(here, there):
+    async with pair(here, there, ours={"interface": "lo"}, theirs={"interface": "lo"}) as ends:
+        for each in ends:
+            bound = each._sock.getsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, 16)
+            assert bound.rstrip(b"\0") == b"lo"
+        ends[0].write(b"here")
+        assert await ends[1].read() == b"here"
+
+
+async def test_a_call_for_an_interface_that_is_not_there_is_ended():
+    with listener("127.0.0.1", peer("127.0.0.8", interface="nowhere9")) as door, capture_logs() as logs:
+        async with accepting(door):
+            await call_as_stranger(door, "127.0.0.8")
+    assert [(entry["event"], entry["reason"]) for entry in logs] == [
+        ("accept_failed", "there is no interface nowhere9")
+    ]
 
 
 @both_families

@@ -100,6 +100,12 @@ def test_what_is_no_neighbor(value, reason):
     assert reason in refused(addresses.neighbor, value)
 
 
+def test_an_interface():
+    assert addresses.interface("eth0.100") == "eth0.100"
+    for value in ("", ".", "..", "a/b", "a:b", "with space", "x" * 16, 5, None):
+        assert "name of a network interface" in refused(addresses.interface, value)
+
+
 def test_a_router_id():
     assert addresses.router_id("0.0.0.1") == IPv4Address("0.0.0.1")
     for value in ("0.0.0.0", "::1", "a", "", 5, None):

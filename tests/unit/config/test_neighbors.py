@@ -58,6 +58,7 @@ def test_everything_that_can_be_said(read, tmp_path):
         send-hold-time = 60
         md5-password-file = "{secret}"
         ttl-security = true
+        interface = "eth1"
         next-hop = "2001:db8::3"
         med = 1
         prepend = 2
@@ -73,6 +74,7 @@ def test_everything_that_can_be_said(read, tmp_path):
         peer_as=None,
         port=1790,
         local_address="2001:db8::2",
+        interface="eth1",
         passive=True,
         description="rack 7",
         families=(Family.IPV6,),
@@ -141,6 +143,7 @@ def test_own_and_shared_distance_do_not_contradict_each_other(read):
         ("idle-hold = 61", "idle-hold-max", "60.0", "idle-hold"),
         ('local-address = "10.0.0.1"', "local-address", '"10.0.0.1"', "the neighbour's own"),
         ('local-address = "2001:db8::1"', "local-address", '"2001:db8::1"', "of the family"),
+        ('interface = "eth 1"', "interface", '"eth 1"', "name of a network interface"),
         ("local-preference = 100", "local-preference", "100", "only to iBGP peers"),
         ("passive = true", "passive", None, '"0.0.0.0:179"'),
         (
@@ -158,6 +161,14 @@ def test_what_is_refused(wrong, line, key, value, reason):
     assert list(found) == [f"neighbor[0].{key}"]
     assert found[f"neighbor[0].{key}"][0] == value
     assert reason in found[f"neighbor[0].{key}"][1]
+
+
+def test_a_link_local_neighbor_is_at_the_interface_that_it_names(read, wrong):
+    text = SPEAKER + '[[neighbor]]\naddress = "fe80::1%eth0"\npeer-as = 64001\ninterface = "{}"'
+    assert read(text.format("eth0")).neighbors["fe80::1%eth0"].interface == "eth0"
+    assert wrong(text.format("eth1")) == {
+        "neighbor[0].interface": ('"eth1"', "must be that of the address, eth0"),
+    }
 
 
 def test_a_secret_is_not_shown(wrong, head):
