@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from bench import jobs
+from bench import jobs, scale
 
 JOBS: dict[str, Callable[[], Iterable[jobs.Row]]] = {
     "first-update": jobs.first_update,
@@ -20,6 +20,8 @@ JOBS: dict[str, Callable[[], Iterable[jobs.Row]]] = {
     "memory": jobs.memory,
     "idle": jobs.idle_minute,
     "full-table": jobs.full_table,
+    "one-member-1k": partial(scale.one_member, 1_000, 1_000),
+    "one-member-10k": partial(scale.one_member, 10_000, 100),
 }
 
 

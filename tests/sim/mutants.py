@@ -73,8 +73,8 @@ MUTANTS = {
         "blip_in_an_outage",
         (
             "decision",
-            "(*_LOCAL, _held, _cold, _without_view)",
-            "(*_LOCAL, _damped, _held, _cold, _without_view)",
+            "(*_LOCAL, _held, _cold)",
+            "(*_LOCAL, _damped, _held, _cold)",
         ),
         (
             "case",

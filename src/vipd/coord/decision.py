@@ -7,11 +7,12 @@ numbered and argued in docs/coordination.md.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import inf
 from typing import Final
 
 from vipd.coord import trust
-from vipd.coord.case import Case, Memory, look, remember
+from vipd.coord.case import NOBODY, Case, Memory, look, remember
 from vipd.coord.member import (
     Announcements,
     ColdStart,
@@ -23,6 +24,7 @@ from vipd.coord.member import (
     Release,
     Seconds,
     Service,
+    Standby,
     Verdict,
     View,
     Vip,
@@ -49,7 +51,7 @@ class Decision:
 def decide_alone(service: Service, me: Me, standing: Announcements, now: Seconds) -> Announcements:
     """Decide where no coordination is configured: by local truth alone."""
     case = Case(service=service, me=me, now=now, memory=Memory(announcements=standing))
-    return Announcements(verdicts=_verdicts(case, _ALONE))
+    return Announcements(verdicts=_verdicts(case, _LOCAL, _alone))
 
 
 def decide(
@@ -72,7 +74,10 @@ def decide(
         algorithms: what this pod can place by.
     """
     case = look(service, me, view, memory, now, algorithms=algorithms)
-    verdicts = _verdicts(case, _CONNECTED if case.memory.trust.trusted else _LOST)
+    if case.memory.trust.trusted:
+        verdicts = _verdicts(case, _CONNECTED, _not_assigned)
+    else:
+        verdicts = _verdicts(case, _LOST, _without_view)
     announcements = Announcements(verdicts=verdicts, recheck_at=min(_rechecks(case), default=None))
     after = remember(case, announcements)
     return Decision(
@@ -83,13 +88,21 @@ def decide(
     )
 
 
-def _verdicts(case: Case, rules: Sequence[Rule]) -> Mapping[Vip, Verdict]:
+def _verdicts(
+    case: Case, rules: Sequence[Rule], otherwise: Callable[[Case, Vip], Ruling]
+) -> Mapping[Vip, Verdict]:
     """Let the first rule that speaks decide each VIP. What stays as it was keeps its `since`."""
     before = case.memory.announcements.verdicts
     verdicts: dict[Vip, Verdict] = {}
     known: dict[tuple[Ruling, Seconds], Verdict] = {}  # ten thousand VIPs share a few verdicts
+    asked = [rule for rule in rules if rule not in _SILENT or not _SILENT[rule](case)]
     for vip in case.service.vips:
-        ruling = next(ruling for rule in rules if (ruling := rule(case, vip)) is not None)
+        for rule in asked:
+            ruling = rule(case, vip)
+            if ruling is not None:
+                break
+        else:
+            ruling = otherwise(case, vip)
         word, reason, rank = ruling
         old = before.get(vip)
         same = old is not None and old.word is word and old.rank == rank
@@ -227,7 +240,7 @@ def _damped(case: Case, vip: Vip) -> Ruling | None:
 
 
 def _not_assigned(case: Case, vip: Vip) -> Ruling:
-    if case.draining:
+    if case.phase is not Phase.RUNNING:
         return Word.NOT_ASSIGNED, _why_draining(case), None
     reason = _whose(case, vip)
     if (silent := case.silent.get(vip)) is not None:
@@ -270,10 +283,22 @@ def _without_view(case: Case, vip: Vip) -> Ruling:
 
 
 _LOCAL: Final[tuple[Rule, ...]] = (_left, _maintenance, _unhealthy, _not_held)
-_ALONE: Final = (*_LOCAL, _alone)
 # Rule 10 (witness) will speak after `_waiting` in the one, and before `_cold` in the other.
-_CONNECTED: Final = (*_LOCAL, _waiting, _assigned, _drained, _keeping, _standby, _damped, _not_assigned)
-_LOST: Final = (*_LOCAL, _held, _cold, _without_view)
+_CONNECTED: Final = (*_LOCAL, _waiting, _assigned, _drained, _keeping, _standby, _damped)
+_LOST: Final = (*_LOCAL, _held, _cold)
+
+# When a rule has nothing to say of any VIP: then ten thousand of them need not ask it one by one.
+_SILENT: Final[Mapping[Rule, Callable[[Case], bool]]] = {
+    _left: lambda case: case.me.phase not in (Phase.LEAVING, Phase.LEFT),
+    _maintenance: lambda case: case.me.maintenance is None and case.memory.trust.maintenance.order is None,
+    _unhealthy: lambda case: case.me.failing is None and not case.me.failing_vips,
+    _not_held: lambda case: case.me.held is None or case.me.held.issuperset(case.service.vips),
+    _waiting: lambda case: trust.confirmed(case.memory.trust, case.me),
+    _drained: lambda case: case.phase is not Phase.DRAINING,
+    _keeping: lambda case: not case.receipts,
+    _standby: lambda case: case.service.standby is Standby.NONE,
+    _damped: lambda case: not case.damped,
+}
 
 
 # --- clauses ------------------------------------------------------------------------------------------------
@@ -295,8 +320,12 @@ def _by_loss(case: Case, vip: Vip) -> Ruling | None:
 
 
 def _whose(case: Case, vip: Vip) -> str:
-    assigned = case.line(vip).assigned
-    return f"assigned to {', '.join(assigned)}" if assigned else "no pod is eligible for it"
+    return _assigned_to(case.lines.get(vip, NOBODY).assigned)
+
+
+@lru_cache(maxsize=4096)
+def _assigned_to(pods: tuple[str, ...]) -> str:
+    return f"assigned to {', '.join(pods)}" if pods else "no pod is eligible for it"
 
 
 def _why_draining(case: Case) -> str:

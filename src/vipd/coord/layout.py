@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, fields
+from functools import lru_cache
 from hashlib import blake2b
 from sys import intern
 from typing import Any, Final
@@ -23,10 +24,12 @@ SCHEMA: Final = 1
 RECORD_OCTETS: Final = 512 * 1024  # half of what a ZooKeeper server takes by default
 ORDER_OCTETS: Final = 4096
 TEXT: Final = 255  # characters of a zone, a digest or a pod-id
+ADDRESS: Final = 39  # characters of an address, at most
+STANDING: Final = 4  # likewise, of how a VIP stands
 RANK_MAX: Final = 255
 WEIGHT_MAX: Final = 1_000_000
 
-_ADDRESS: Final = re.compile(r"[0-9a-f:.]{2,39}")
+_ADDRESS: Final = re.compile(r"[0-9a-f:.]{2,}")
 _STANDING: Final = re.compile(r"([ec-])(\d{1,3})?", re.ASCII)
 _NAME: Final = re.compile(r"(?P<pod>[^/\0]+)~(?P<session>[0-9a-f]{1,16})")
 
@@ -89,7 +92,7 @@ def write_record(record: Record) -> bytes:
         if order is not None:
             found[key] = _order(order)
     found["vips"] = {
-        vip: f"{_letter(record, vip)}{record.announcing.get(vip, '')}" for vip in sorted(record.serves)
+        vip: f"{_letter(record, vip)}{record.announcing.get(vip, '')}" for vip in _in_order(record.serves)
     }
     return _dump(found)
 
@@ -192,17 +195,35 @@ def _vips(
     lists: dict[str, list[Vip]] = {"e": [], "c": [], "-": []}
     announcing: dict[Vip, Rank] = {}
     for key, value in found.items():
-        standing = _STANDING.fullmatch(value) if isinstance(value, str) else None
-        if standing is None or not _ADDRESS.fullmatch(key):
+        vip = _vip(key) if len(key) <= ADDRESS else None
+        standing = _standing(value) if isinstance(value, str) and len(value) <= STANDING else None
+        if vip is None or standing is None:
             raise _Refused(f"vips: {key[:40]!r} is not understood")
-        vip = Vip(intern(key))
-        letter, rank = standing.groups()
+        letter, rank = standing
         lists[letter].append(vip)
         if rank is not None:
-            announcing[vip] = int(rank)
+            announcing[vip] = rank
     eligible, suspect = one(frozenset(lists["e"])), one(frozenset(lists["c"]))
-    serves = one(frozenset(lists["e"] + lists["c"] + lists["-"]))
+    serves = eligible if len(eligible) == len(found) else one(eligible.union(suspect, lists["-"]))
     return eligible, suspect, announcing, serves
+
+
+# A hundred records name the same ten thousand VIPs: each is looked at, and kept, once.
+@lru_cache(maxsize=1 << 17)
+def _vip(text: str) -> Vip | None:
+    return Vip(intern(text)) if _ADDRESS.fullmatch(text) else None
+
+
+@lru_cache(maxsize=4096)
+def _standing(text: str) -> tuple[str, Rank | None] | None:
+    """A letter and a claim."""
+    found = _STANDING.fullmatch(text)
+    return found and (found[1], None if found[2] is None else int(found[2]))
+
+
+@lru_cache(maxsize=64)
+def _in_order(vips: frozenset[Vip]) -> tuple[Vip, ...]:
+    return tuple(sorted(vips))
 
 
 def _letter(record: Record, vip: Vip) -> str:

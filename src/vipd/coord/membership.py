@@ -214,6 +214,8 @@ class Seat:
             reading = await self._directory.read(
                 nodes=self._roster.nodes, folders=self._roster.folders, sync=sync, afresh=afresh
             )
+            for _ in self._roster.learn(reading):
+                await asyncio.sleep(0)  # one record in a turn of the loop
         finally:
             overdue.cancel()
         link = self._directory.link.value

@@ -4,7 +4,9 @@ No leader is elected and nothing is remembered but what the records say: a VIP s
 unless a pin or the balance says otherwise. The order in which members and VIPs were learned plays no part.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from array import array
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
@@ -88,10 +90,10 @@ class _Board:
         self._zones = {member.zone for member in members}
         self._some_whole = any(member.whole for member in members)
         self._passed = self._passed_over(passed_over)
-        self._seats: dict[Vip, list[str]] = {}
+        self._seats: dict[Vip, tuple[str, ...]] = {}
         self._pinned: set[Vip] = set()  # seated at their pin: no part of anybody's load
         self._shared: set[Vip] = set()  # their pin is away, and everybody substitutes
-        self._rivals: dict[Vip, list[str]] = {}  # claim it too, but have no seat
+        self._rivals: dict[Vip, tuple[str, ...]] = {}  # claim it too, but have no seat
         self._load = dict.fromkeys(self._members, 0)
         self._bound: dict[str, int] = {}
         self._free: set[str] = set()  # below their bound
@@ -102,25 +104,31 @@ class _Board:
             if vip not in self._vips:
                 continue
             if self._can(pod, vip):
-                self._seats[vip] = [pod]
+                self._seats[vip] = (pod,)
                 self._pinned.add(vip)
             elif self._service.takeover is Takeover.ALL:
-                self._seats[vip] = [each for each in self._members if self._can(each, vip)]
+                self._seats[vip] = tuple(each for each in self._members if self._can(each, vip))
                 self._shared.add(vip)
 
     def stay(self) -> None:
         """A VIP that eligible members claim at rank 0 stays; of too many, with those of the highest score."""
-        claimants: dict[Vip, list[str]] = {}
-        special = self._pinned | self._shared
+        claimants: dict[Vip, tuple[str, ...]] = {}
         for pod, member in self._members.items():
-            for vip in member.claims & member.eligible:
-                if vip not in special or (vip in self._pinned and pod != self._service.pins[vip]):
-                    claimants.setdefault(vip, []).append(pod)
-        for vip, pods in claimants.items():
+            at_pin = {vip for vip in member.claims & self._pinned if self._service.pins[vip] == pod}
+            here = (member.claims & member.eligible) - self._shared - at_pin
+            again = {vip: (*claimants[vip], pod) for vip in here & claimants.keys()}
+            claimants |= dict.fromkeys(here, (pod,)) | again
+        contested = {vip: pods for vip, pods in claimants.items() if len(pods) > 1 or vip in self._seats}
+        for vip in contested:
+            del claimants[vip]
+        self._seats |= claimants
+        for (pod,), number in Counter(claimants.values()).items():
+            self._load[pod] += number
+        for vip, pods in contested.items():
             room = self._room(vip)
             if len(pods) > room:
                 ranked = sorted((-score(vip, pod, self._members[pod].weight), pod) for pod in pods)
-                pods = [pod for _, pod in ranked]  # noqa: PLW2901 - the same ones, in order
+                pods = tuple(pod for _, pod in ranked)  # noqa: PLW2901 - the same ones, in order
                 self._rivals[vip] = pods[room:]
             for pod in pods[:room]:
                 self._seat(vip, pod)
@@ -136,7 +144,7 @@ class _Board:
             for _, vip in sorted((score(vip, pod, member.weight), vip) for vip in theirs):
                 if self._load[pod] <= self._bound[pod] or not self._free:
                     break
-                others = [each for each in self._seats[vip] if each != pod]
+                others = tuple(each for each in self._seats[vip] if each != pod)
                 taker = self._best(vip, others, self._willing(vip, self._free))
                 if taker is not None:
                     self._seats[vip] = others
@@ -150,7 +158,7 @@ class _Board:
             short = short.difference(self._seats)
         for vip in sorted(short):
             while self._room(vip) > 0:
-                seated = self._seats.get(vip, [])
+                seated = self._seats.get(vip, ())
                 pod = self._best(vip, seated, self._willing(vip, self._free)) or self._least_laden(
                     vip, seated
                 )
@@ -159,18 +167,11 @@ class _Board:
                 self._seat(vip, pod)
 
     def lines(self) -> Mapping[Vip, Line]:
-        known: dict[tuple[tuple[str, ...], tuple[str, ...]], Line] = {}  # ten thousand VIPs share a few
-        hot = self._service.standby is Standby.HOT
-        lines = {}
-        for vip, seats in self._seats.items():
-            queue = (tuple(seats), self._standbys(vip, seats) if hot else ())
-            line = known.get(queue)
-            if line is None:
-                line = known[queue] = Line(*queue)
-            lines[vip] = line
-        return lines
+        if self._service.standby is Standby.NONE:
+            return {vip: _line(seats) for vip, seats in self._seats.items()}
+        return {vip: _line(seats, self._standbys(vip, seats)) for vip, seats in self._seats.items()}
 
-    def _standbys(self, vip: Vip, seats: list[str]) -> tuple[str, ...]:
+    def _standbys(self, vip: Vip, seats: tuple[str, ...]) -> tuple[str, ...]:
         """The next in line. Who is passed over may stand by: nothing rests on it."""
         standing = list(seats)
         while len(standing) < len(seats) + self._service.standbys:
@@ -192,7 +193,7 @@ class _Board:
         return self._service.copies - len(self._seats.get(vip, ()))
 
     def _seat(self, vip: Vip, pod: str) -> None:
-        self._seats.setdefault(vip, []).append(pod)
+        self._seats[vip] = (*self._seats.get(vip, ()), pod)
         self._load[pod] += 1
         if pod in self._free and self._load[pod] >= self._bound[pod]:
             self._free.remove(pod)
@@ -213,7 +214,7 @@ class _Board:
         zones = taken if taken < self._zones else ()  # where each has one already, zones tell nothing
         rivals = self._rivals.get(vip, ())
         best, worth = None, (True, True, True)
-        for _, (pod, weight) in self._ranking.of(vip) if among else ():
+        for pod, weight in self._ranking.of(vip) if among else ():
             member = self._members.get(pod)
             if member is None or member.weight != weight or vip not in member.eligible:
                 continue
@@ -255,12 +256,14 @@ class Ranking:
 
     Highest first; equal scores by pod-id. A cache and no more: a score is computed when first asked for. Pods
     that went stay for a while, so that neither a death nor a return makes ten thousand VIPs be sorted anew.
+    Twelve octets for each pair of pod and VIP, in arrays: a million tuples would cost ten times that, and
+    the collector of cycles a tenth of a second each time that it passes.
     """
 
     def __init__(self) -> None:
         self._pods: list[Pod] = []
         self._known: set[Pod] = set()
-        self._orders: dict[Vip, tuple[int, list[tuple[float, Pod]]]] = {}
+        self._orders: dict[Vip, tuple[array[float], array[int]]] = {}
 
     def meet(self, pods: Sequence[Pod]) -> None:
         """Learn of pods; forget all when most of those that were known are gone."""
@@ -270,14 +273,18 @@ class Ranking:
         self._pods += fresh
         self._known.update(fresh)
 
-    def of(self, vip: Vip) -> list[tuple[float, Pod]]:
-        """Negated scores and pods, of all that were met."""
-        met, order = self._orders.get(vip, (0, []))
-        if met < len(self._pods):
-            order += [(-score(vip, *pod), pod) for pod in self._pods[met:]]
-            order.sort()
-            self._orders[vip] = len(self._pods), order
-        return order
+    def of(self, vip: Vip) -> Iterator[Pod]:
+        """All pods that were met."""
+        pods = self._pods
+        scores, places = self._orders.get(vip, (array("d"), array("I")))
+        if len(places) < len(pods):
+            fresh = [(-score(vip, *pods[place]), place) for place in range(len(places), len(pods))]
+            order = sorted(
+                (*zip(scores, places, strict=True), *fresh), key=lambda each: (each[0], pods[each[1]])
+            )
+            scores, places = array("d", [each for each, _ in order]), array("I", [each for _, each in order])
+            self._orders[vip] = scores, places
+        return (pods[place] for place in places)
 
 
 def score(vip: Vip, pod: str, weight: int) -> float:
@@ -289,6 +296,12 @@ def score(vip: Vip, pod: str, weight: int) -> float:
     word = (word ^ (word >> 30)) * 0xBF58476D1CE4E5B9 & _WORD
     word = (word ^ (word >> 27)) * 0x94D049BB133111EB & _WORD
     return -weight / log((((word ^ (word >> 31)) >> 12) + 0.5) * 2.0**-52)
+
+
+@lru_cache(maxsize=1 << 14)
+def _line(assigned: tuple[str, ...], standbys: tuple[str, ...] = ()) -> Line:
+    """Make a line, or find it: ten thousand VIPs share a few."""
+    return Line(assigned, standbys)
 
 
 @lru_cache(maxsize=64)

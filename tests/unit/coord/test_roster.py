@@ -100,6 +100,20 @@ def test_members_are_the_same_objects_until_they_change(roster):
     assert roster.view(reading(first), LINK).members.keys() == {"pod-b~b2"}
 
 
+def test_what_is_new_is_read_one_record_at_a_time(roster):
+    first, second = member("pod-b~b2", owner=0xB2), member("pod-c~c3", owner=0xC3)
+    assert len(list(roster.learn(reading(first, second)))) == 2
+    before = roster.view(reading(first, second), LINK)
+    changed = member("pod-c~c3", b"{", owner=0xC3, version=1, mzxid=20)
+    steps = roster.learn(reading(first, changed))
+    next(steps)
+    assert list(steps) == []
+    after = roster.view(reading(first, changed), LINK)
+    assert after.members["pod-b~b2"] is before.members["pod-b~b2"]
+    assert isinstance(after.members["pod-c~c3"].record, Unreadable)
+    assert list(roster.learn(reading(folders=False))) == []
+
+
 def test_a_node_that_was_made_anew_is_read_anew(roster):
     roster.view(reading(member("pod-b~b2", owner=0xB2)), LINK)
     view = roster.view(reading(member("pod-b~b2", b"{", owner=0xB2, mzxid=30)), LINK)

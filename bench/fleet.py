@@ -1,0 +1,119 @@
+"""Pods without BGP for the jobs of scale: what they announce, every neighbour has acknowledged at once."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from ipaddress import IPv4Address
+from pathlib import Path
+from time import thread_time
+
+from vipd.bgp.route import Route
+from vipd.bgp.speaker import Standing
+from vipd.config.sections import Config, CoordinationConfig, ServiceConfig, SpeakerConfig
+from vipd.coord.directory import Directory
+from vipd.coord.ensemble import Ensemble, Server
+from vipd.coord.member import Service, View, Vip
+from vipd.coord.membership import take_part
+from vipd.facts import Facts
+from vipd.latest import Latest
+from vipd.steer import Steering
+
+ROOT = "/vipd"
+SERVICE = "apex"
+SESSIONS = 2
+
+
+def pod_id(number: int) -> str:
+    return f"pod-{number:04}"
+
+
+class LightPod:
+    """Production's decision and membership, over a directory of any kind."""
+
+    def __init__(self, name: str, zone: str, vips: tuple[Vip, ...]) -> None:
+        service = ServiceConfig(service=Service(name=SERVICE, vips=vips), routes=dict.fromkeys(vips, Route()))
+        coordination = CoordinationConfig(
+            pod_id=name,
+            zone=zone,
+            root=ROOT,
+            ensemble=Ensemble(servers=(Server(host="127.0.0.1", port=2181),)),
+        )
+        self.name = name
+        self.service = service.service
+        self.facts = Latest(
+            Facts(
+                config=Config(
+                    path=Path("vipd.toml"),
+                    speaker=SpeakerConfig(local_as=64147, router_id=IPv4Address("10.9.9.9")),
+                    neighbors={},
+                    policies={},
+                    services=(service,),
+                    coordination=coordination,
+                ),
+                standing=Standing(
+                    sessions_up=SESSIONS, sessions_configured=SESSIONS, acknowledged={}, carried=()
+                ),
+            )
+        )
+        self.steering = Steering(self.facts)
+
+    @asynccontextmanager
+    async def up(self, directory: Directory) -> AsyncIterator["LightPod"]:
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(self.steering.follow()),
+                group.create_task(self._acknowledge()),
+                group.create_task(
+                    take_part(
+                        directory,
+                        self.steering.wishes,
+                        self._see,
+                        root=ROOT,
+                        pod=self.name,
+                        jitter=lambda: 0.5,
+                    )
+                ),
+            ]
+            try:
+                yield self
+            finally:
+                for task in tasks:
+                    task.cancel()
+
+    @property
+    def view(self) -> View | None:
+        return self.facts.value.views.get(SERVICE)
+
+    def announces(self) -> frozenset[Vip]:
+        verdicts = self.steering.announcements.value[SERVICE].verdicts
+        return frozenset(vip for vip, verdict in verdicts.items() if verdict.rank == 0)
+
+    def _see(self, service: str, view: View | None) -> None:
+        views = {} if view is None else {service: view}
+        self.facts.set(replace(self.facts.value, views=views))
+
+    async def _acknowledge(self) -> None:
+        async for rib in self.steering.rib:
+            standing = replace(
+                self.facts.value.standing, acknowledged=rib.routes, carried=frozenset(rib.routes)
+            )
+            self.facts.set(replace(self.facts.value, standing=standing))
+
+
+class Turns:
+    """How much work the turns of the loop are: it asks for every one of them.
+
+    In CPU seconds: what else the machine does meanwhile is not this loop's.
+    """
+
+    def __init__(self) -> None:
+        self.longest = 0.0  # seconds, since it was last set to nothing
+
+    async def watch(self) -> None:
+        before = thread_time()
+        while True:
+            await asyncio.sleep(0)
+            now = thread_time()
+            self.longest = max(self.longest, now - before)
+            before = now
