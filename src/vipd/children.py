@@ -1,6 +1,7 @@
 """The only way a set of tasks follows a set of things."""
 
 import asyncio
+import operator
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Never, TypeVar
 
@@ -10,11 +11,17 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-async def follow(wanted: Latest[Mapping[K, V]], child: Callable[[K, V], Coroutine[Any, Any, None]]) -> Never:
+async def follow(
+    wanted: Latest[Mapping[K, V]],
+    child: Callable[[K, V], Coroutine[Any, Any, None]],
+    *,
+    goes_on: Callable[[V, V], bool] = operator.eq,
+) -> Never:
     """Keep one task per key of `wanted`, running `child(key, value)`.
 
     A task starts when its key appears, is cancelled and awaited when it goes, and both when its value
-    changes. A child that returns stays finished until its value changes; one that raises ends them all.
+    changes, unless `goes_on(present, next)`. A child that returns stays finished until its value changes; one
+    that raises ends them all.
     """
     running: dict[K, tuple[V, asyncio.Task[None]]] = {}
     async with asyncio.TaskGroup() as group:
@@ -22,7 +29,7 @@ async def follow(wanted: Latest[Mapping[K, V]], child: Callable[[K, V], Coroutin
             gone = [
                 running.pop(key)[1]
                 for key, (value, _) in list(running.items())
-                if key not in things or things[key] != value
+                if key not in things or not goes_on(value, things[key])
             ]
             for task in gone:
                 task.cancel()
@@ -30,5 +37,8 @@ async def follow(wanted: Latest[Mapping[K, V]], child: Callable[[K, V], Coroutin
                 await asyncio.wait(gone)
             for key, value in things.items():
                 if key not in running:
-                    running[key] = value, group.create_task(child(key, value), name=f"{child.__name__} {key}")
+                    task = group.create_task(child(key, value), name=f"{child.__name__} {key}")
+                else:
+                    _, task = running[key]
+                running[key] = value, task
     raise AssertionError("a Latest never ends")  # the loop above leaves only by an exception

@@ -99,3 +99,46 @@ def test_2545_a_session_over_ipv6(own_pod):
     assert six.family == IPV6
     assert six.next_hop == bytes(15) + b"\1"
     assert {each.end_of_rib for each in said} == {None, IPV4, IPV6}
+
+
+@pytest.mark.parametrize("first", ["the pod", "the ToR"])
+def test_2385_another_key_under_a_standing_session(own_pod, tmp_path, first):
+    """Whoever changes first, the other follows within the hold time, and nothing was lost."""
+    file = tmp_path / "md5"
+    file.write_text("old")
+    pod = own_pod()
+    pod.neighbor("signed", md5_password_file=str(file))
+    tor = pod.tor("signed")
+    tor.sign(pod.address, b"old")
+    pod.start()
+    peer = tor.meet()
+    peer.establish()
+    peer.stands()
+
+    def pod_changes():
+        file.write_text("new")
+        pod.reload()
+        pod.logged("signing_key_changed")
+
+    changes = [pod_changes, lambda: peer.sign(b"new")]
+    for change in changes if first == "the pod" else reversed(changes):
+        change()
+        peer.say(bgp.keepalive())
+    peer.stands()
+    assert pod.status(tor)["established"] == 1
+
+
+def test_2385_a_key_where_there_was_none_takes_a_new_session(own_pod, tmp_path):
+    file = tmp_path / "md5"
+    file.write_text("new")
+    pod = own_pod()
+    pod.neighbor("signed")
+    tor = pod.tor("signed")
+    pod.start()
+    peer = tor.meet()
+    peer.establish()
+    tor.sign(pod.address, b"new")
+    pod.change(tor.name, md5_password_file=str(file))
+    pod.reload()
+    assert peer.refused()[:2] == (6, 6)
+    tor.meet().establish()

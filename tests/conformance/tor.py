@@ -152,9 +152,19 @@ class Conversation:
     def close(self) -> None:
         self.sock.close()
 
+    def sign(self, key: bytes) -> None:
+        """Sign with another key from now on (RFC 2385)."""
+        sign(self.sock, self.sock.getpeername()[0], key)
+
     def reset(self) -> None:
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.sock.close()
+
+
+def sign(sock: socket.socket, address: str, key: bytes) -> None:
+    """Have what goes to and comes from an IPv4 address signed: struct tcp_md5sig of linux/tcp.h."""
+    peer = struct.pack("=HH4s120x", socket.AF_INET, 0, socket.inet_aton(address))
+    sock.setsockopt(socket.IPPROTO_TCP, 14, peer + struct.pack("=BBHi80s", 0, 0, len(key), 0, key))
 
 
 class Tor:
@@ -172,6 +182,10 @@ class Tor:
     def listen(self) -> None:
         self._listener = socket.create_server((self.address, self.port), family=self._family, backlog=16)
         self.port = self._listener.getsockname()[1]
+
+    def sign(self, address: str, key: bytes) -> None:
+        """Take calls from there that are signed with this key, and no others."""
+        sign(self._listener, address, key)
 
     def shut(self) -> None:
         """Refuse calls, as a machine that boots does."""

@@ -27,6 +27,20 @@ async def turns() -> None:
         await asyncio.sleep(0)
 
 
+async def test_a_task_may_go_on_under_another_value():
+    stage = Stage()
+    wanted: Latest[Mapping[str, int]] = Latest({"a": 1})
+    async with asyncio.TaskGroup() as group:
+        following = group.create_task(
+            follow(wanted, stage.child, goes_on=lambda present, other: other - present <= 1)
+        )
+        for value in (1, 2, 3, 5):  # each is compared with the one before
+            wanted.set({"a": value})
+            await turns()
+        assert stage.told == ["+a1", "-a1", "+a5"]
+        following.cancel()
+
+
 async def test_tasks_follow_the_mapping():
     stage = Stage()
     wanted: Latest[Mapping[str, int]] = Latest({"a": 1, "b": 1})

@@ -237,6 +237,10 @@ class Fsm:
         """What the two OPENs agreed on; None: the peer's has not come."""
         return self._agreed if self.state in (State.OPEN_CONFIRM, State.ESTABLISHED) else None
 
+    def adopt(self, config: PeerConfig) -> None:
+        """Go by another configuration, which the session goes on as."""
+        self._config = config
+
     def handle(self, event: Event, now: Seconds) -> list[Action]:
         """Take one event; return what to do, in order. Raises nothing.
 
@@ -572,9 +576,7 @@ class Fsm:
             self._restart_send_hold(now if stuck_since is None else stuck_since)
             return []
         text = f"Send Hold Timer Expired: the peer took nothing of what we say for {self._send_hold_time:g} s"
-        return self._fail(
-            Down(cause=Cause.CLOSED, text=text, code=ErrorCode.SEND_HOLD_TIMER_EXPIRED), now
-        )
+        return self._fail(Down(cause=Cause.CLOSED, text=text, code=ErrorCode.SEND_HOLD_TIMER_EXPIRED), now)
 
     def _keepalive(self, now: Seconds) -> Action:
         self._restart_keepalive(now)

@@ -1,7 +1,7 @@
 """Who a peer is, what was agreed with it, and how it fares: values only."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from ipaddress import IPv4Address
 
@@ -23,7 +23,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeerConfig:
-    """One neighbour's session parameters. A change of any of them restarts the session.
+    """One neighbour's session parameters. What becomes of a session when they change, `goes_on_as` says.
 
     What merely colours the routes told to it is its `Policy` (route.py), which may change under a
     standing session.
@@ -51,6 +51,13 @@ class PeerConfig:
     md5_key: bytes | None = field(default=None, repr=False)
     ttl_security: int | None = None  # hops away the peer may be (RFC 5082); 1 for a direct one
     multihop: int | None = None  # TTL of what we send; None: 1 on eBGP, 64 on iBGP
+
+    def goes_on_as(self, other: "PeerConfig") -> bool:
+        """Whether a session with this one can go on as one with the other: they differ in no more than the
+        description, or which MD5 key it is.
+        """
+        signed = (self.md5_key is None) is (other.md5_key is None)
+        return signed and replace(self, md5_key=other.md5_key, description=other.description) == other
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

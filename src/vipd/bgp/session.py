@@ -83,6 +83,10 @@ class Connection(Protocol):
         """Octets that the peer's kernel has not acknowledged."""
         ...
 
+    def sign(self, key: bytes) -> None:
+        """Sign with another key from now on. Raises OSError where a new connection is needed for that."""
+        ...
+
     async def close(self) -> None:
         """Close in such a way that the peer can read what was written. Bounded."""
         ...
@@ -142,7 +146,14 @@ class Again:
     family: Family
 
 
-Incoming = Happened | Called | Newer | Again
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """The peer's section has changed to one that the session goes on under."""
+
+    config: PeerConfig
+
+
+Incoming = Happened | Called | Newer | Again | Configured
 
 
 class Session:
@@ -234,6 +245,11 @@ class Session:
         else:
             self._inbox.put_nowait(Called(connection))
 
+    def adopt(self, config: PeerConfig) -> None:
+        """Take on a configuration, where this session goes on as one of it."""
+        if config != self._config and self._config.goes_on_as(config):
+            self._inbox.put_nowait(Configured(config))
+
     async def flushed(self) -> None:
         """Return when the peer has acknowledged all that the newest LocRib says, or there is no session."""
         await self._progress.until(
@@ -304,6 +320,8 @@ class Session:
                 self._refreshing.discard(family)
                 if self._adj_rib_out is not None:
                     self._tell(self._adj_rib_out.refresh(family))
+            case Configured(config):
+                self._adopt(config)
             case _:
                 assert_never(incoming)
 
@@ -417,6 +435,27 @@ class Session:
             loser, self._line = self._line, rival
         self._rival = None
         self._take(loser, Stop(subcode=CeaseError.CONNECTION_COLLISION_RESOLUTION, text=_ONE_IS_ENOUGH))
+
+    def _adopt(self, config: PeerConfig) -> None:
+        key = config.md5_key
+        changed = key != self._config.md5_key
+        self._config = config
+        for line in (self._line, *self._rivals()):
+            line.fsm.adopt(config)
+            connection = self._connection(line)
+            if not changed or key is None or connection is None:
+                continue
+            try:
+                connection.sign(key)
+                self._log.info("signing_key_changed")
+            except OSError as error:
+                stop = Stop(
+                    subcode=CeaseError.OTHER_CONFIGURATION_CHANGE,
+                    text=f"its MD5 key changed, which takes a new connection here: {error}",
+                )
+                self._take(line, stop)
+                if line is self._line:
+                    self._take(line, Start())
 
     # ---- routes ----
 

@@ -117,6 +117,13 @@ class Speaker:
                 del self._histories[name]
             self.changed.set({other: state for other, state in self.changed.value.items() if other != name})
 
+    async def adopt(self) -> None:
+        """Tell sessions what has changed of their peers without an end to them, for ever."""
+        async for peers in self._peers:
+            for name, session in self._sessions.items():
+                if name in peers:
+                    session.adopt(peers[name])
+
     def _is_up(self, name: str) -> bool:
         return self.changed.value.get(name) is State.ESTABLISHED
 
@@ -126,7 +133,7 @@ class Speaker:
     def _farewell(self, name: str, config: PeerConfig) -> Stop:
         """What ends a session from our side, seen from what the configuration has become (RFC 4486)."""
         wanted = self._peers.value.get(name)
-        if wanted == config:
+        if wanted is not None and config.goes_on_as(wanted):
             return Stop(subcode=CeaseError.ADMINISTRATIVE_SHUTDOWN, text=self._goodbye())
         if wanted is None:
             return Stop(subcode=CeaseError.PEER_DE_CONFIGURED, text="not in the configuration any more")
@@ -147,7 +154,7 @@ async def speak(
     """Tell every peer what the rib holds, whatever becomes of either, until the context is left.
 
     Args:
-        peers: by name; a change of one restarts its session and no other.
+        peers: by name; a change of one restarts its session and no other, unless it can go on.
         rib: what to say; a change of it touches no session.
         listen: where peers may call; empty: nowhere.
         goodbye: asked on leaving for the text of the Cease (RFC 9003).
@@ -167,7 +174,10 @@ async def speak(
 
     async with asyncio.TaskGroup() as group:
         tasks = [
-            group.create_task(children.follow(peers, speaker.converse), name="peers"),
+            group.create_task(
+                children.follow(peers, speaker.converse, goes_on=PeerConfig.goes_on_as), name="peers"
+            ),
+            group.create_task(speaker.adopt(), name="adopt"),
             group.create_task(follow_doors(), name="listen"),
             group.create_task(children.follow(doors, keep_door), name="doors"),
         ]

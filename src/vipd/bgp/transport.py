@@ -95,6 +95,12 @@ class TcpConnection:
         (in_kernel,) = struct.unpack("i", ioctl(self._sock, termios.TIOCOUTQ, bytes(4)))
         return len(self._unwritten) + int(in_kernel)
 
+    def sign(self, key: bytes) -> None:
+        """Sign with another key from now on, and take only what is signed with it; TCP sends again what was
+        lost to the change. Raises ConnectionError where a new connection is needed for that.
+        """
+        set_md5_key(self._sock, self.remote_address, key)
+
     async def close(self) -> None:
         """Close so that the peer can read what was written last; at most `CLOSING` is waited.
 

@@ -44,6 +44,7 @@ class Scripted:
         self.written: list[tuple[float, bytes]] = []
         self.turns: list[int] = []  # of the loop, in which something was written
         self.ended = ""
+        self.signed = b""
         self.stuck_since: float | None = None
 
     async def read(self) -> bytes:
@@ -63,6 +64,11 @@ class Scripted:
 
     def unsent(self) -> int:
         return 0
+
+    def sign(self, key: bytes) -> None:
+        if key == b"refused":
+            raise ConnectionError("no other key")
+        self.signed = key
 
     async def close(self) -> None:
         assert not self.ended
@@ -321,3 +327,42 @@ async def test_a_bug_ends_the_session_and_leaves_no_connection_open():
     assert caught.group_contains(ZeroDivisionError)
     assert connection.ended == "closed", "even so the peer is told"
     assert connection.kinds()[-1] is MessageType.NOTIFICATION
+
+
+SIGNED = replace(CONFIG, md5_key=b"first")
+
+
+@pytest.mark.parametrize("key", [b"second", b"refused"])
+@simulated
+async def test_another_md5_key_needs_a_new_session_only_where_the_kernel_says_so(key):
+    first, second = Scripted(OPEN, KEEPALIVE), Scripted(OPEN, KEEPALIVE)
+    stage = Stage(first, second, config=SIGNED)
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(stage.session.run())
+        await asyncio.sleep(1)
+        changed = replace(SIGNED, md5_key=key, description="rack 7")
+        stage.session.adopt(changed)
+        await asyncio.sleep(1)
+        status = stage.session.status()
+        assert (status.state, status.config) == (State.ESTABLISHED, changed)
+        if key == b"second":
+            assert (first.ended, first.signed, status.dropped) == ("", b"second", 0)
+        else:
+            assert (first.ended, status.dropped) == ("closed", 1)
+            assert first.kinds()[-1] is MessageType.NOTIFICATION
+            assert "no other key" in status.last_error.text
+        task.cancel()
+
+
+@simulated
+async def test_what_a_session_cannot_go_on_as_is_not_its_affair():
+    connection = Scripted(OPEN, KEEPALIVE)
+    stage = Stage(connection, config=SIGNED)
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(stage.session.run())
+        await asyncio.sleep(1)
+        stage.session.adopt(replace(SIGNED, md5_key=b"second", hold_time=90))
+        stage.session.adopt(replace(SIGNED, md5_key=None))
+        await asyncio.sleep(1)
+        assert (stage.session.status().config, connection.signed) == (SIGNED, b"")
+        task.cancel()

@@ -224,6 +224,23 @@ async def test_different_md5_keys_get_no_answer(here, there, ours, theirs):
             await transport.dial(peer(there, port=door.port, local_address=here, md5_key=ours))
 
 
+@both_families
+async def test_the_md5_key_of_a_standing_connection_may_change(here, there):
+    """First at one end; what is said meanwhile arrives when the other has followed."""
+    async with pair(here, there, ours={"md5_key": KEY}, theirs={"md5_key": KEY}) as (near, far):
+        near.write(b"old")
+        assert await far.read() == b"old"
+        near.sign(b"new")
+        near.write(b"new")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await far.read()
+        far.sign(b"new")
+        assert await far.read() == b"new"
+        far.write(b"and back")
+        assert await near.read() == b"and back"
+
+
 async def test_md5_keys_follow_the_peers():
     with listener("127.0.0.1", peer("127.0.0.3", md5_key=KEY), peer("::1", name="six", md5_key=KEY)) as door:
         for key in (KEY, b"changed", None):
