@@ -96,6 +96,7 @@ def path_attributes(draw, family):
         aggregator=draw(st.none() | st.tuples(asns, hosts)),
         communities=draw(lists_of(st.tuples(two_octets, two_octets))),
         large_communities=draw(lists_of(st.tuples(four_octets, four_octets, four_octets))),
+        only_to_customer=draw(st.none() | four_octets),
         unknown=tuple(
             sorted(
                 draw(st.lists(unknown_attributes, max_size=3, unique_by=lambda each: each.code)),

@@ -273,6 +273,7 @@ def _of_peers(observed: Observed) -> Iterator[Metric]:
             for outcome, count in (
                 ("treat_as_withdraw", peer.treat_as_withdraw),
                 ("attribute_discard", peer.attribute_discard),
+                ("ineligible", peer.ineligible),
             )
         ],
     )

@@ -285,6 +285,7 @@ def _neighbor(observed: Observed, peer: PeerStatus) -> Json:
             "prefixes": peer.prefixes_received,
             "treat_as_withdraw": peer.treat_as_withdraw,
             "attribute_discard": peer.attribute_discard,
+            "ineligible": peer.ineligible,
         },
         "prefixes": {
             str(family): {

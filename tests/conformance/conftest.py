@@ -27,6 +27,9 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pod]:
     pod.neighbor("uneven", hold_time=4)
     pod.neighbor("eternal", hold_time=0)
     pod.neighbor("waiting", count=4, passive=True)
+    for role in ("provider", "customer", "peer", "rs", "rs-client"):
+        pod.neighbor(role, count=2, role=role)
+    pod.neighbor("strict", count=2, role="customer", role_strict=True)
     pod.neighbor("narrow", families=["ipv4"])
     pod.neighbor("known-wide", local_as=4200000009, prepend=2)
     pod.neighbor(

@@ -13,7 +13,7 @@ AS_TRANS = 23456
 
 ORIGIN, AS_PATH, NEXT_HOP, MED, LOCAL_PREF, ATOMIC_AGGREGATE, AGGREGATOR, COMMUNITIES = range(1, 9)
 ORIGINATOR_ID, CLUSTER_LIST, MP_REACH, MP_UNREACH, EXTENDED_COMMUNITIES = 9, 10, 14, 15, 16
-AS4_PATH, AS4_AGGREGATOR, IPV6_EXTENDED_COMMUNITIES, LARGE_COMMUNITY = 17, 18, 25, 32
+AS4_PATH, AS4_AGGREGATOR, IPV6_EXTENDED_COMMUNITIES, LARGE_COMMUNITY, OTC = 17, 18, 25, 32, 35
 WELL_KNOWN, NON_TRANSITIVE, TRANSITIVE, EXTENDED = 0x40, 0x80, 0xC0, 0x10
 
 Family = tuple[int, int]  # AFI, SAFI
@@ -54,6 +54,11 @@ def four_octet_as(asn: int) -> bytes:
 
 ROUTE_REFRESH = capability(2)
 EXTENDED_MESSAGE = capability(6)
+PROVIDER, RS, RS_CLIENT, CUSTOMER, PEER = range(5)  # RFC 9234 section 4.1
+
+
+def role(number: int) -> bytes:
+    return capability(9, bytes((number,)))
 
 
 def capabilities(*each: bytes) -> bytes:

@@ -16,6 +16,9 @@ protocol kernel {{ ipv6 {{ import none; export where source = RTS_BGP; }}; }}
 """
 
 
+ROLES = {"rs": "rs_server", "rs-client": "rs_client"}  # as BIRD has them, where it has others
+
+
 class Bird(Tor):
     _process: Process
 
@@ -60,6 +63,7 @@ class Bird(Tor):
             local_preference=int(said["local_pref"]) if "local_pref" in said else None,
             communities=_communities(said.get("community", "")),
             large_communities=_communities(said.get("large_community", "")),
+            otc=int(said["otc"]) if "otc" in said else None,
         )
 
     def refresh(self, address: str) -> None:
@@ -101,6 +105,8 @@ class Bird(Tor):
             options.append("ttl security on")
         if neighbor.old:
             options.append("enable as4 off")
+        if neighbor.role:
+            options.append(f"local role {ROLES.get(neighbor.role, neighbor.role)}")
         if neighbor.extended_messages:
             options.append("enable extended messages on")
         # No table of what came in: `reload in` must ask the pod.

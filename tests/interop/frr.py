@@ -66,6 +66,7 @@ class Frr(Tor):
                 local_preference=path.get("locPrf", 100),
                 communities=frozenset(path.get("community", {}).get("list", ())),
                 large_communities=frozenset(path.get("largeCommunity", {}).get("list", ())),
+                otc=path.get("otc"),
             )
         return None
 
@@ -128,6 +129,8 @@ class Frr(Tor):
             settings.append(f"password {neighbor.password}")
         if neighbor.ttl_security:
             settings.append("ttl-security hops 1")
+        if neighbor.role:
+            settings.append(f"local-role {'rs-server' if neighbor.role == 'rs' else neighbor.role}")
         if neighbor.old:
             settings.append("dont-capability-negotiate")
         return [f" neighbor {neighbor.address} {setting}" for setting in settings]

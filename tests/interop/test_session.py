@@ -102,6 +102,29 @@ def test_a_speaker_of_two_octets_meets_as_trans(rack):
     assert "0202" + f"{4_200_000_010:08x}" * 2 in update  # AS4_PATH
 
 
+ROLES = {
+    "customer": ("provider", None),
+    "provider": ("customer", POD_AS),
+    "peer": ("peer", POD_AS),
+    "rs": ("rs-client", POD_AS),
+    "rs-client": ("rs", None),
+}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_roles_and_what_is_told_to_customers_only(rack, role):
+    theirs, otc = ROLES[role]
+    tor = rack.tor(role=theirs)
+    rack.pod.start(speaker=SPEAKER, neighbor=[neighbor(role=role, role_strict=True)], service=[service(VIP)])
+    assert tor.learns(f"{VIP}/32").otc == otc
+
+
+def test_roles_that_do_not_go_together(rack):
+    rack.tor(role="customer")
+    rack.pod.start(speaker=SPEAKER, neighbor=[neighbor(role="customer")], service=[service(VIP)])
+    rack.pod.logs("Role Mismatch")
+
+
 @pytest.mark.parametrize(("ours", "theirs"), [(POD4, TOR4), (POD6, TOR6)], ids=["ipv4", "ipv6"])
 def test_md5_with_the_right_key(rack, ours, theirs):
     key = rack.pod.node.directory / "key"

@@ -22,6 +22,7 @@ class Neighbor:
     password: str | None = None
     ttl_security: bool = False
     old: bool = False  # knows two-octet AS numbers only
+    role: str | None = None  # the ToR's own (RFC 9234)
     extended_messages: bool = False  # FRR always offers them
     hears: bool = False  # a router of the fabric: it is told what the others tell
 
@@ -37,6 +38,7 @@ class Route:
     local_preference: int | None = None  # 100 where the ToR itself gave it, on eBGP
     communities: frozenset[str] = frozenset()  # "64500:1"
     large_communities: frozenset[str] = frozenset()  # "64500:1:2"
+    otc: int | None = None  # the AS in ONLY_TO_CUSTOMER
 
 
 class Tor(abc.ABC):

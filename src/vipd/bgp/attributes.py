@@ -13,7 +13,7 @@ from operator import itemgetter
 from typing import Final, NamedTuple, Self
 
 from vipd.bgp.errors import NotificationError
-from vipd.bgp.iana import AS_TRANS, AttributeCode, ErrorCode, Family, Origin, SegmentType, UpdateError
+from vipd.bgp.iana import AS_TRANS, AttributeCode, ErrorCode, Family, Origin, Role, SegmentType, UpdateError
 from vipd.bgp.wire import Cursor, Overrun, count_prefixes
 
 # Attribute Flags (RFC 4271 section 4.3). Two of the bits say of which category an attribute is.
@@ -61,6 +61,7 @@ class PathAttributes:
     aggregator: tuple[int, IPv4Address] | None = None
     communities: tuple[tuple[int, int], ...] = ()  # RFC 1997: AS, value
     large_communities: tuple[tuple[int, int, int], ...] = ()  # RFC 8092
+    only_to_customer: int | None = None  # the AS that began to pass it down only (RFC 9234)
     unknown: tuple[UnknownAttribute, ...] = ()
 
     @property
@@ -105,6 +106,9 @@ class PathAttributes:
         if self.large_communities:
             octets = b"".join(struct.pack("!III", *community) for community in self.large_communities)
             said.append((_OPTIONAL_TRANSITIVE, AttributeCode.LARGE_COMMUNITY, octets))
+        if self.only_to_customer is not None:
+            octets = struct.pack("!I", self.only_to_customer)
+            said.append((_OPTIONAL_TRANSITIVE, AttributeCode.ONLY_TO_CUSTOMER, octets))
         if not four_octet_as:
             said += self._beyond_two_octets()
         said.sort(key=itemgetter(1))
@@ -151,6 +155,7 @@ class PathAttributes:
             large_communities=tuple(
                 struct.iter_unpack("!III", values.get(AttributeCode.LARGE_COMMUNITY, b""))
             ),
+            only_to_customer=number(AttributeCode.ONLY_TO_CUSTOMER),
             unknown=tuple(
                 UnknownAttribute(flags & ~_EXTENDED_LENGTH, code, value)
                 for code, (flags, value) in attributes.items()
@@ -312,14 +317,15 @@ def _hops(path: Iterable[Segment]) -> int:
 
 
 class Outcome(IntEnum):
-    """What became of an UPDATE (RFC 7606 section 2), the strongest action last.
+    """What became of an UPDATE (RFC 7606 section 2, RFC 9234 section 5), the strongest action last.
 
     The strongest of all, the reset of the session, is no outcome: it is a NotificationError.
     """
 
     ACCEPTED = 0
     ATTRIBUTE_DISCARD = 1
-    TREAT_AS_WITHDRAW = 2
+    INELIGIBLE = 2  # its routes may not be used
+    TREAT_AS_WITHDRAW = 3
 
 
 class Finding(NamedTuple):
@@ -344,6 +350,7 @@ class _Rule(NamedTuple):
     check: Callable[[bytes], str] | None = None  # says what is wrong with a value of a right length
     subcode: UpdateError = UpdateError.OPTIONAL_ATTRIBUTE
     outcome: Outcome | None = Outcome.TREAT_AS_WITHDRAW
+    verdict: Outcome | None = None  # on a wrong value of a right length, where that is another one
 
     def fault(self, flags: int, code: int, value: bytes) -> _Fault | None:
         if self.category is not None and flags & _CATEGORY != self.category:
@@ -354,19 +361,25 @@ class _Rule(NamedTuple):
         if len(value) not in self.lengths:
             return self.outcome, UpdateError.ATTRIBUTE_LENGTH, f"{_name(code)} has {len(value)} octets"
         if self.check is not None and (wrong := self.check(value)):
-            return self.outcome, self.subcode, f"{_name(code)} {wrong}"
+            return self.verdict or self.outcome, self.subcode, f"{_name(code)} {wrong}"
         return None
 
 
 class Judge:
     """Judges the path attributes of one session, by how it writes AS numbers and whether it is external:
-    then some attributes have no business in it (RFC 7606 section 7).
+    then some attributes have no business in it (RFC 7606 section 7), and we may have a role in it (RFC 9234).
     """
 
     __slots__ = ("_rules",)
 
-    def __init__(self, *, four_octet_as: bool, ebgp: bool) -> None:
+    def __init__(
+        self, *, four_octet_as: bool, ebgp: bool, role: Role | None = None, peer_as: int | None = None
+    ) -> None:
         self._rules = _rules(four_octet_as=four_octet_as, ebgp=ebgp)
+        if role is not None:
+            self._rules[AttributeCode.ONLY_TO_CUSTOMER] = _Rule(
+                _OPTIONAL_TRANSITIVE, _FOUR, _leak_check(role, peer_as), verdict=Outcome.INELIGIBLE
+            )
 
     def judge(self, run: bytes) -> Finding:
         """Look at every attribute; the strongest action that one of them asks for is that of all.
@@ -494,6 +507,7 @@ def _rules(*, four_octet_as: bool, ebgp: bool) -> dict[int, _Rule]:
         ),
         AttributeCode.IPV6_EXTENDED_COMMUNITIES: _Rule(_OPTIONAL_TRANSITIVE, _lists(20)),
         AttributeCode.LARGE_COMMUNITY: _Rule(_OPTIONAL_TRANSITIVE, _lists(12)),  # RFC 8092 section 6
+        AttributeCode.ONLY_TO_CUSTOMER: _Rule(_OPTIONAL_TRANSITIVE, _FOUR),  # RFC 9234 section 5
     }
     strangers: list[AttributeCode] = []
     if ebgp:
@@ -515,6 +529,18 @@ def _check_next_hop(value: bytes) -> str:
 
 
 _NO_HOST: Final = (b"\0\0\0\0", b"\xff\xff\xff\xff")
+
+
+def _leak_check(role: Role, peer_as: int | None) -> Callable[[bytes], str]:
+    """Make the check of what should go down only and comes up, or sideways twice (RFC 9234 section 5)."""
+
+    def check(value: bytes) -> str:
+        asn = int.from_bytes(value)
+        if role in (Role.PROVIDER, Role.RS) or (role is Role.PEER and asn != peer_as):
+            return f"{asn} says that a route was leaked to us as a {role}"
+        return ""
+
+    return check
 
 
 def _check_aggregator(value: bytes) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, Self
 
 from vipd.bgp.errors import NotificationError
-from vipd.bgp.iana import CapabilityCode, ErrorCode, Family, OpenError
+from vipd.bgp.iana import CapabilityCode, ErrorCode, Family, OpenError, Role
 from vipd.bgp.wire import Cursor, Overrun
 
 _AFI: Final = {1: "ipv4", 2: "ipv6", 25: "l2vpn", 16388: "link-state"}
@@ -73,6 +73,24 @@ class ExtendedMessage:
 
     def __str__(self) -> str:
         return "extended-message"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HasRole:
+    """What the speaker is to its peer (RFC 9234 section 4.1)."""
+
+    role: int
+
+    def encode(self) -> bytes:
+        return bytes((CapabilityCode.ROLE, 1, self.role))
+
+    @classmethod
+    def decode(cls, value: bytes) -> Self:
+        (role,) = struct.unpack("!B", value)
+        return cls(role=role)
+
+    def __str__(self) -> str:
+        return f"role {next((known for known in Role if known == self.role), self.role)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,13 +164,14 @@ class Unknown:
         return f"capability {self.code}"
 
 
-Spoken = Multiprotocol | RouteRefresh | ExtendedMessage | GracefulRestart | FourOctetAs
+Spoken = Multiprotocol | RouteRefresh | ExtendedMessage | HasRole | GracefulRestart | FourOctetAs
 Capability = Spoken | Unknown
 
 _KINDS: Final[dict[int, type[Spoken]]] = {
     CapabilityCode.MULTIPROTOCOL: Multiprotocol,
     CapabilityCode.ROUTE_REFRESH: RouteRefresh,
     CapabilityCode.EXTENDED_MESSAGE: ExtendedMessage,
+    CapabilityCode.ROLE: HasRole,
     CapabilityCode.GRACEFUL_RESTART: GracefulRestart,
     CapabilityCode.FOUR_OCTET_AS: FourOctetAs,
 }

@@ -152,6 +152,7 @@ class History:
     notifications: Counter[tuple[str, int, int]] = field(default_factory=Counter)
     treat_as_withdraw: int = 0
     attribute_discard: int = 0
+    ineligible: int = 0
     prefixes_received: int = 0
     established: int = 0
     dropped: int = 0
@@ -274,6 +275,7 @@ class Fsm:
             notifications=dict(history.notifications),
             treat_as_withdraw=history.treat_as_withdraw,
             attribute_discard=history.attribute_discard,
+            ineligible=history.ineligible,
             prefixes_received=history.prefixes_received,
             last_error=history.last_error,
             last_error_at=history.last_error_at,
@@ -482,7 +484,11 @@ class Fsm:
         self._theirs = theirs.capabilities
         self._agreed = agree(self._config, theirs)
         self._reader = UpdateReader(
-            four_octet_as=self._agreed.four_octet_as, ebgp=self._agreed.ebgp, families=self._agreed.families
+            four_octet_as=self._agreed.four_octet_as,
+            ebgp=self._agreed.ebgp,
+            families=self._agreed.families,
+            role=self._config.role,
+            peer_as=self._agreed.peer_as,
         )
         assert self._framer is not None, "the OPEN came out of it"  # noqa: S101 - for the reader
         self._framer.extended = self._agreed.extended_message
@@ -552,6 +558,8 @@ class Fsm:
             history.treat_as_withdraw += 1
         elif heard.outcome is Outcome.ATTRIBUTE_DISCARD:
             history.attribute_discard += 1
+        elif heard.outcome is Outcome.INELIGIBLE:
+            history.ineligible += 1
         return Heard(heard=heard)
 
     def _refresh(self, asked: RouteRefresh) -> list[Action]:

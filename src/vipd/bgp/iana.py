@@ -56,8 +56,22 @@ class CapabilityCode(IntEnum):
     MULTIPROTOCOL = 1
     ROUTE_REFRESH = 2
     EXTENDED_MESSAGE = 6
+    ROLE = 9
     GRACEFUL_RESTART = 64
     FOUR_OCTET_AS = 65
+
+
+class Role(IntEnum):
+    """What a speaker is to one in another AS (RFC 9234 section 3)."""
+
+    PROVIDER = 0
+    RS = 1  # a route server
+    RS_CLIENT = 2
+    CUSTOMER = 3
+    PEER = 4
+
+    def __str__(self) -> str:
+        return self.name.lower().replace("_", "-")
 
 
 class AttributeCode(IntEnum):
@@ -80,6 +94,7 @@ class AttributeCode(IntEnum):
     AS4_AGGREGATOR = 18
     IPV6_EXTENDED_COMMUNITIES = 25
     LARGE_COMMUNITY = 32
+    ONLY_TO_CUSTOMER = 35
 
 
 class Origin(IntEnum):

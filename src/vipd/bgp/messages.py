@@ -22,6 +22,7 @@ from vipd.bgp.iana import (
     MessageHeaderError,
     MessageType,
     OpenError,
+    Role,
     UpdateError,
     describe_error,
 )
@@ -340,11 +341,20 @@ class UpdateReader:
 
     __slots__ = ("_families", "_findings", "_four_octet_as", "_ipv4", "_judge")
 
-    def __init__(self, *, four_octet_as: bool, ebgp: bool, families: Iterable[Family]) -> None:
+    def __init__(
+        self,
+        *,
+        four_octet_as: bool,
+        ebgp: bool,
+        families: Iterable[Family],
+        role: Role | None = None,
+        peer_as: int | None = None,
+    ) -> None:
+        """`role` is ours towards the peer, `peer_as` its AS (RFC 9234)."""
         self._four_octet_as = four_octet_as
         self._families = frozenset(families)
         self._ipv4 = Family.IPV4 in self._families
-        self._judge = Judge(four_octet_as=four_octet_as, ebgp=ebgp)
+        self._judge = Judge(four_octet_as=four_octet_as, ebgp=ebgp, role=role, peer_as=peer_as)
         self._findings: dict[bytes, Finding] = {}
 
     def read(self, body: bytes) -> Heard:
@@ -380,7 +390,7 @@ class UpdateReader:
         withdrawn, run, nlri = _split(body)
         content = self._content(withdrawn, self._find(run), nlri)
         gone, here = content.withdrawn, content.announced
-        if heard.outcome is Outcome.TREAT_AS_WITHDRAW:
+        if heard.outcome >= Outcome.INELIGIBLE:
             gone, here = gone + here, []
         attributes = PathAttributes.decode(self._judge.well_formed(run), four_octet_as=self._four_octet_as)
         return (
@@ -447,6 +457,10 @@ class UpdateReader:
                 # It may be the very attribute with the prefixes that is not to be made out (section 5.2).
                 raise error
             return Heard(outcome=outcome, withdrawn=gone + here, text=error.text)
+        if outcome is Outcome.INELIGIBLE:
+            if here:
+                return Heard(outcome=outcome, withdrawn=gone + here, text=error.text if error else "")
+            outcome, error = Outcome.ACCEPTED, None  # there is nothing that could have been leaked
         text = error.text if error else ""
         if content.foreign:
             outcome = Outcome.ATTRIBUTE_DISCARD

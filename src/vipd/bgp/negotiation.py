@@ -4,18 +4,20 @@ Only the checks that need our configuration: what an OPEN may say at all is chec
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from vipd.bgp.capabilities import (
     Capability,
     ExtendedMessage,
     FourOctetAs,
     GracefulRestart,
+    HasRole,
     Multiprotocol,
     Restartable,
     RouteRefresh,
 )
 from vipd.bgp.errors import NotificationError
-from vipd.bgp.iana import AS_TRANS, ErrorCode, Family, OpenError
+from vipd.bgp.iana import AS_TRANS, ErrorCode, Family, OpenError, Role
 from vipd.bgp.messages import Open
 from vipd.bgp.peer import Negotiated, PeerConfig
 
@@ -30,6 +32,7 @@ def offer(config: PeerConfig, *, restarted: bool) -> Open:
             *(Multiprotocol.of(family) for family in config.families),
             RouteRefresh(),
             ExtendedMessage(),
+            *(HasRole(role=role) for role in (config.role,) if role is not None),
             *_restart(config, restarted=restarted),
             FourOctetAs(asn=config.local_as),
         ),
@@ -65,6 +68,7 @@ def agree(config: PeerConfig, theirs: Open) -> Negotiated:
     four_octet_as = offers(FourOctetAs)
     _check_as(config, theirs.asn, four_octet_as=four_octet_as)
     _check_router_id(config, theirs)
+    _check_role(config, theirs)
     hold_time = min(config.hold_time, theirs.hold_time)  # zero on either side: none at all
     return Negotiated(
         peer_as=theirs.asn,
@@ -102,6 +106,32 @@ def _check_router_id(config: PeerConfig, theirs: Open) -> None:
             OpenError.BAD_BGP_IDENTIFIER,
             text=f"a router id other than our own {config.router_id} expected, OPEN says {theirs.router_id}",
         )
+
+
+# Who may meet whom (RFC 9234 section 4.2).
+_COUNTERPARTS: Final = {
+    Role.PROVIDER: Role.CUSTOMER,
+    Role.CUSTOMER: Role.PROVIDER,
+    Role.RS: Role.RS_CLIENT,
+    Role.RS_CLIENT: Role.RS,
+    Role.PEER: Role.PEER,
+}
+
+
+def _check_role(config: PeerConfig, theirs: Open) -> None:
+    """RFC 9234 section 4.2. One role, however often it is said; none will do, unless we insist."""
+    if config.role is None:
+        return
+    expected = HasRole(role=_COUNTERPARTS[config.role])
+    said = {capability for capability in theirs.capabilities if isinstance(capability, HasRole)}
+    if said == {expected} or not (said or config.role_strict):
+        return
+    raise NotificationError(
+        ErrorCode.OPEN,
+        OpenError.ROLE_MISMATCH,
+        text=f"{expected} expected of who has us for {config.role}, "
+        f"OPEN says {' and '.join(sorted(map(str, said))) or 'none'}",
+    )
 
 
 def _families(config: PeerConfig, capabilities: Sequence[Capability]) -> tuple[Family, ...]:

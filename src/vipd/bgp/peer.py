@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from ipaddress import IPv4Address
 
-from vipd.bgp.iana import Family
+from vipd.bgp.iana import Family, Role
 
 Seconds = float
 
@@ -40,6 +40,8 @@ class PeerConfig:
     passive: bool = False
     description: str = ""
     families: tuple[Family, ...] = (Family.IPV4, Family.IPV6)
+    role: Role | None = None  # ours (RFC 9234); None: not said
+    role_strict: bool = False  # whether the peer must say its own
     hold_time: int = 9  # seconds; 0 or at least 3
     send_hold_time: int | None = None  # seconds, 0: none; None: as RFC 9687 has it
     connect_retry: Seconds = 5.0
@@ -112,6 +114,7 @@ class PeerStatus:
     notifications: Mapping[tuple[str, int, int], int] = field(default_factory=dict)  # (direction, code, sub)
     treat_as_withdraw: int = 0  # UPDATEs received (RFC 7606)
     attribute_discard: int = 0
+    ineligible: int = 0  # UPDATEs whose routes were leaked (RFC 9234)
     prefixes_received: int = 0  # counted, never stored
     desired: Mapping[Family, int] = field(default_factory=dict)  # routes we want this peer to hear
     advertised: Mapping[Family, int] = field(default_factory=dict)  # routes it has been told

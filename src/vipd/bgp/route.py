@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
 from vipd.bgp.attributes import PathAttributes, Segment
-from vipd.bgp.iana import Family, SegmentType
+from vipd.bgp.iana import Family, Role, SegmentType
 from vipd.bgp.peer import Negotiated, PeerConfig
 from vipd.bgp.wire import Prefix
 
@@ -102,7 +102,12 @@ def export(
         local_preference=None if negotiated.ebgp else _local_preference(route, policy),
         communities=tuple(sorted({*route.communities, *policy.communities, *ranked})),
         large_communities=tuple(sorted({*route.large_communities, *policy.large_communities})),
+        only_to_customer=config.local_as if config.role in _DOWNWARDS else None,
     )
+
+
+# To a customer, a peer or a client goes what shall not come up again (RFC 9234 section 5).
+_DOWNWARDS: Final = (Role.PROVIDER, Role.PEER, Role.RS)
 
 
 def hears(route: Route, config: PeerConfig) -> bool:

@@ -86,6 +86,7 @@ def read_neighbors(
             _check_passive(values, address, speaker["listen"], at, reading)
             peer = _peer(name, address, values, speaker["local-as"])
             _check_preferences(own, at, [peer], reading)
+            _check_role(own, at, peer, reading)
             found.peers[name] = peer
             found.policies[name] = _policy(values, ebgp=is_ebgp(peer))
             if values["md5-password-file"] is not None:
@@ -151,6 +152,13 @@ def _check_preferences(
             reading.refuse(f"{at}.{key}", NO_IBGP, table[key])
 
 
+def _check_role(own: Mapping[str, Any], at: str, peer: PeerConfig, reading: Reading) -> None:
+    if own.get("role") is not None and peer.role is None:
+        reading.refuse(f"{at}.role", "is for neighbours in another AS (RFC 9234)", str(own["role"]))
+    elif own.get("role-strict") and peer.role is None:
+        reading.refuse(f"{at}.role-strict", "needs role, which says what we are to the neighbour")
+
+
 def _check_addresses(values: Mapping[str, Any], address: str, at: str, reading: Reading) -> None:
     if (local := values["local-address"]) is None:
         return
@@ -201,10 +209,11 @@ def _read_secret(values: dict[str, Any], at: str, reading: Reading) -> None:
 
 
 def _peer(name: str, address: str, values: Mapping[str, Any], local_as: int) -> PeerConfig:
+    local_as = values["local-as"] or local_as
     return PeerConfig(
         name=name,
         address=address,
-        local_as=values["local-as"] or local_as,
+        local_as=local_as,
         router_id=NO_ROUTER_ID,
         peer_as=values["peer-as"],
         port=values["port"],
@@ -214,6 +223,8 @@ def _peer(name: str, address: str, values: Mapping[str, Any], local_as: int) -> 
         description=values["description"],
         families=values["families"],
         hold_time=values["hold-time"],
+        role=values["role"] if values["peer-as"] != local_as else None,  # within an AS there is none
+        role_strict=values["role-strict"],
         send_hold_time=values["send-hold-time"],
         connect_retry=values["connect-retry"],
         idle_hold=values["idle-hold"],

@@ -56,6 +56,8 @@ def _neighbor(peer: PeerConfig, policy: Policy, secret: str | None) -> Values:
         "passive": peer.passive,
         "families": [str(family) for family in peer.families],
         "hold-time": peer.hold_time,
+        "role": None if peer.role is None else str(peer.role),
+        "role-strict": peer.role_strict if peer.role is not None else None,
         "send-hold-time": peer.send_hold_time,
         "connect-retry": peer.connect_retry,
         "idle-hold": peer.idle_hold,

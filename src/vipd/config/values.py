@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
-from vipd.bgp.iana import Family
+from vipd.bgp.iana import Family, Role
 from vipd.bgp.route import Community, LargeCommunity
 from vipd.config.environment import FromEnvironment
 from vipd.config.problems import Refused, suggestion
@@ -111,6 +111,12 @@ def choice(words: Iterable[str]) -> Reader[str]:
         return str(value)
 
     return read
+
+
+def role(value: object) -> Role:
+    """Read what we are to a neighbour (RFC 9234)."""
+    word = choice(map(str, Role))(value)
+    return next(role for role in Role if str(role) == word)
 
 
 def either(word: str, meaning: Any, otherwise: Reader[T]) -> Reader[Any]:

@@ -140,6 +140,8 @@ def _received(counts: Json) -> Iterator[str]:
             f"  Malformed UPDATEs: {counts['treat_as_withdraw']} taken as withdrawals, "
             f"{counts['attribute_discard']} with attributes discarded"
         )
+    if counts["ineligible"]:
+        yield f"  Leaked to us: {counts['ineligible']} UPDATEs, by their OTC attribute"
 
 
 def _remote_as(peer: Json) -> str:

@@ -15,7 +15,7 @@ from vipd.bgp.attributes import (
     UnknownAttribute,
 )
 from vipd.bgp.errors import NotificationError
-from vipd.bgp.iana import Origin, SegmentType
+from vipd.bgp.iana import Origin, Role, SegmentType
 
 SET, SEQUENCE = SegmentType.AS_SET, SegmentType.AS_SEQUENCE
 CONFED_SET, CONFED_SEQUENCE = SegmentType.AS_CONFED_SET, SegmentType.AS_CONFED_SEQUENCE
@@ -31,6 +31,7 @@ EVERYTHING = PathAttributes(
     aggregator=(4200000001, IPv4Address("10.0.0.9")),
     communities=((65010, 1), (65535, 0)),
     large_communities=((4200000001, 1, 2),),
+    only_to_customer=4200000001,
     unknown=(
         UnknownAttribute(0xC0, 16, bytes.fromhex("0002fde800000064")),
         UnknownAttribute(0x80, 26, b"\1"),
@@ -48,6 +49,7 @@ WITH_FOUR_OCTETS = """
     c0 10 08 0002fde800000064
     80 1a 01 01
     c0 20 0c fa56ea01 00000001 00000002
+    c0 23 04 fa56ea01
 """.replace("02 10 02 02", "02 14 02 02")
 WITH_TWO_OCTETS = """
     40 01 01 02
@@ -63,6 +65,7 @@ WITH_TWO_OCTETS = """
     c0 12 08 fa56ea01 0a000009
     80 1a 01 01
     c0 20 0c fa56ea01 00000001 00000002
+    c0 23 04 fa56ea01
 """
 
 
@@ -288,6 +291,35 @@ def judged(octets, *, four_octet_as=True, ebgp=True):
     found = Judge(four_octet_as=four_octet_as, ebgp=ebgp).judge(bytes.fromhex(octets))
     error = found.error
     return found.outcome, error and (error.code, error.subcode, error.data)
+
+
+INELIGIBLE = Outcome.INELIGIBLE
+OTC, OTHER_OTC = "c0 23 04 0000fde9", "c0 23 04 0000fdea"  # 65001 is the peer's AS
+LEAKS = [  # RFC 9234 section 5: our role, what came with OTC of the peer's AS, and of another
+    (None, ACCEPTED, ACCEPTED),
+    (Role.PROVIDER, INELIGIBLE, INELIGIBLE),
+    (Role.RS, INELIGIBLE, INELIGIBLE),
+    (Role.PEER, ACCEPTED, INELIGIBLE),
+    (Role.CUSTOMER, ACCEPTED, ACCEPTED),
+    (Role.RS_CLIENT, ACCEPTED, ACCEPTED),
+]
+
+
+@pytest.mark.parametrize(("role", "own", "other"), LEAKS, ids=[str(row[0]) for row in LEAKS])
+def test_rfc9234_5_only_to_customer(role, own, other):
+    judge = Judge(four_octet_as=True, ebgp=True, role=role, peer_as=65001)
+    outcomes = {
+        OTC: own,
+        OTHER_OTC: other,
+        "": ACCEPTED,
+        "c0 23 00": WITHDRAW,
+        "c0 23 03 00fde9": WITHDRAW,
+        "c0 23 05 0000fde900": WITHDRAW,
+        "80 23 04 0000fde9": WITHDRAW,
+        OTC + "c0 08 00": WITHDRAW,
+        "40 06 01 00" + OTHER_OTC: max(other, DISCARD),
+    }
+    assert {octets: judge.judge(bytes.fromhex(octets)).outcome for octets in outcomes} == outcomes
 
 
 @pytest.mark.parametrize(("octets", "outcome", "subcode", "attribute"), FAULTS)

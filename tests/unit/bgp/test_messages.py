@@ -9,7 +9,7 @@ from vipd.bgp.attributes import Outcome, PathAttributes, Segment
 from vipd.bgp.capabilities import FourOctetAs, Multiprotocol, Unknown
 from vipd.bgp.capabilities import RouteRefresh as RouteRefreshCapability
 from vipd.bgp.errors import NotificationError
-from vipd.bgp.iana import Family, SegmentType
+from vipd.bgp.iana import Family, Role, SegmentType
 from vipd.bgp.messages import (
     Heard,
     Keepalive,
@@ -26,6 +26,7 @@ from vipd.bgp.wire import Prefix
 
 IPV4, IPV6 = Family.IPV4, Family.IPV6
 ACCEPTED, DISCARD, WITHDRAW = Outcome.ACCEPTED, Outcome.ATTRIBUTE_DISCARD, Outcome.TREAT_AS_WITHDRAW
+INELIGIBLE = Outcome.INELIGIBLE
 MARKER = "ff" * 16
 
 PATH = (Segment(SegmentType.AS_SEQUENCE, (65010,)),)
@@ -359,8 +360,8 @@ UNREACH_EVPN = "800f04 0019 46 ff"
 ONE, TWO = "20c0000201", "18c63364"
 
 
-def reader(*, families=tuple(Family), ebgp=True):
-    return UpdateReader(four_octet_as=True, ebgp=ebgp, families=families)
+def reader(*, families=tuple(Family), ebgp=True, role=None):
+    return UpdateReader(four_octet_as=True, ebgp=ebgp, families=families, role=role, peer_as=65001)
 
 
 def body(withdrawn="", attributes="", nlri=""):
@@ -394,6 +395,31 @@ def body(withdrawn="", attributes="", nlri=""):
 )
 def test_what_is_heard(octets, heard):
     assert reader().read(octets) == heard
+
+
+OTC = "c02304 0000fdea"
+LEAKED = "ONLY_TO_CUSTOMER 65002 says that a route was leaked to us as a provider"
+LEAKS = {
+    "nlri": (body(TWO, GOOD + OTC, ONE), Heard(outcome=INELIGIBLE, withdrawn=2, text=LEAKED)),
+    "mp-reach": (
+        body(attributes=REACH_6 + GOOD + OTC),
+        Heard(outcome=INELIGIBLE, withdrawn=1, text=LEAKED),
+    ),
+    "nothing-announced": (body(withdrawn=ONE, attributes=GOOD + OTC), Heard(outcome=ACCEPTED, withdrawn=1)),
+    "malformed": (
+        body(attributes=GOOD + "c02303 00fdea", nlri=ONE),
+        Heard(outcome=WITHDRAW, withdrawn=1, text="ONLY_TO_CUSTOMER has 3 octets"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("octets", "heard"), LEAKS.values(), ids=LEAKS)
+def test_rfc9234_what_was_leaked_to_us(octets, heard):
+    leaked = reader(role=Role.PROVIDER)
+    assert leaked.read(octets) == heard
+    told = leaked.updates(octets)
+    assert sum(len(update.withdrawn) for update in told) == heard.withdrawn
+    assert not any(update.announced for update in told)
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,14 @@ from vipd.bgp.capabilities import (
     ExtendedMessage,
     FourOctetAs,
     GracefulRestart,
+    HasRole,
     Multiprotocol,
     Restartable,
     RouteRefresh,
     Unknown,
 )
 from vipd.bgp.errors import NotificationError
-from vipd.bgp.iana import Family
+from vipd.bgp.iana import Family, Role
 from vipd.bgp.messages import Open
 from vipd.bgp.negotiation import agree, offer
 from vipd.bgp.peer import PeerConfig
@@ -98,6 +99,63 @@ def test_rfc8654_extended_messages_are_agreed_on_by_both():
     assert not agree(CONFIG, THEIRS).extended_message
     both = theirs(capabilities=(*THEIRS.capabilities, ExtendedMessage()))
     assert agree(CONFIG, both).extended_message
+
+
+PAIRS = {  # RFC 9234 section 4.2
+    (Role.PROVIDER, Role.CUSTOMER),
+    (Role.CUSTOMER, Role.PROVIDER),
+    (Role.RS, Role.RS_CLIENT),
+    (Role.RS_CLIENT, Role.RS),
+    (Role.PEER, Role.PEER),
+}
+
+
+def with_roles(*roles):
+    return theirs(capabilities=(*THEIRS.capabilities, *(HasRole(role=role) for role in roles)))
+
+
+@pytest.mark.parametrize("strict", [False, True], ids=["", "strict"])
+@pytest.mark.parametrize("said", [*Role, 5, 255], ids=str)
+@pytest.mark.parametrize("ours", Role, ids=str)
+def test_rfc9234_4_2_roles_that_go_together(ours, said, strict):
+    config = replace(CONFIG, role=ours, role_strict=strict)
+    if (ours, said) in PAIRS:
+        assert agree(config, with_roles(said)).peer_as == 65001
+        assert agree(config, with_roles(said, said)).peer_as == 65001  # twice is once
+    else:
+        error = refusal(config, with_roles(said))
+        assert (error.code, error.subcode, error.data) == (2, 11, b"")
+
+
+ROLES = {
+    "none-said": ((), False, None),
+    "none-said-strict": ((), True, "role provider expected of who has us for customer, OPEN says none"),
+    "several": (
+        (Role.PROVIDER, Role.PEER),
+        False,
+        "role provider expected of who has us for customer, OPEN says role peer and role provider",
+    ),
+    "another": ((7,), False, "role provider expected of who has us for customer, OPEN says role 7"),
+}
+
+
+@pytest.mark.parametrize(("said", "strict", "text"), ROLES.values(), ids=ROLES)
+def test_rfc9234_4_2_what_is_said_of_roles(said, strict, text):
+    config = replace(CONFIG, role=Role.CUSTOMER, role_strict=strict)
+    if text is None:
+        assert agree(config, with_roles(*said)).ebgp
+    else:
+        assert refusal(config, with_roles(*said)).text == text
+
+
+def test_rfc9234_4_2_who_has_no_role_does_not_mind():
+    assert agree(CONFIG, with_roles(Role.PEER, Role.CUSTOMER)).ebgp
+    assert not any(isinstance(c, HasRole) for c in offer(CONFIG, restarted=True).capabilities)
+
+
+def test_rfc9234_4_1_our_role_is_offered():
+    said = offer(replace(CONFIG, role=Role.RS_CLIENT), restarted=True).capabilities
+    assert said[3:] == (ExtendedMessage(), HasRole(role=2), FourOctetAs(asn=65010))
 
 
 def test_a_peer_of_few_words():

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv6Address
 import pytest
 
 from vipd.bgp.attributes import PathAttributes, Segment
-from vipd.bgp.iana import Family, Origin, SegmentType
+from vipd.bgp.iana import Family, Origin, Role, SegmentType
 from vipd.bgp.peer import Negotiated, PeerConfig
 from vipd.bgp.route import Policy, Route, export, hears, next_hop_self
 
@@ -56,6 +56,24 @@ def test_a_plain_route_within_our_as():
 def test_prepends_add_up(route, policy, times):
     attributes = heard(Route(prepend=route), Policy(prepend=policy))
     assert attributes.as_path == path(*(65010,) * times)
+
+
+@pytest.mark.parametrize(
+    ("role", "told"),
+    [
+        (None, None),
+        (Role.CUSTOMER, None),
+        (Role.RS_CLIENT, None),
+        (Role.PROVIDER, 65010),
+        (Role.PEER, 65010),
+        (Role.RS, 65010),
+    ],
+    ids=str,
+)
+def test_rfc9234_5_what_goes_down_or_sideways_says_so(role, told):
+    config = replace(CONFIG, role=role)
+    words = {"config": config, "negotiated": EBGP, "next_hops": SELF, "family": Family.IPV4}
+    assert export(Route(), Policy(), **words).only_to_customer == told
 
 
 def test_a_path_is_no_longer_than_one_segment():

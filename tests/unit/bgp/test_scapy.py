@@ -100,6 +100,7 @@ CATEGORY = {
     "AS4_PATH": 0xC0,
     "AS4_AGGREGATOR": 0xC0,
     "LARGE_COMMUNITY": 0xC0,
+    "35": 0xC0,  # ONLY_TO_CUSTOMER: a number to it
 }
 
 
@@ -173,6 +174,9 @@ def test_an_update_that_announces(four_octet_as, data):
             first.local_data_part1,
             first.local_data_part2,
         )
+    assert ("35" in found) == (said.only_to_customer is not None)
+    if said.only_to_customer is not None:
+        assert bytes(found["35"]) == said.only_to_customer.to_bytes(4)
     if family is IPV4:
         assert found["NEXT_HOP"].next_hop == str(said.next_hop)
         assert texts(read.nlri) == [str(prefix) for prefix in told]

@@ -3,7 +3,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
-from vipd.bgp.iana import Family
+from vipd.bgp.iana import Family, Role
 from vipd.bgp.peer import PeerConfig
 from vipd.bgp.route import Policy
 
@@ -114,6 +114,29 @@ def test_the_defaults_are_for_all_and_each_may_differ(read):
     assert [(peer.peer_as, peer.hold_time) for peer in found.values()] == [(64001, 30), (64001, 3)]
 
 
+def test_a_role_is_ours_towards_another_as(read, wrong):
+    text = """
+        [neighbor-defaults]
+        role = "rs-client"
+        role-strict = true
+        [[neighbor]]
+        address = "10.0.0.1"
+        peer-as = 64001
+        [[neighbor]]
+        address = "10.0.0.2"
+        peer-as = "external"
+        role = "peer"
+        role-strict = false
+        [[neighbor]]
+        address = "10.0.0.3"
+        peer-as = 64147
+        """
+    found = [(peer.role, peer.role_strict) for peer in peers(read, text).values()]
+    assert found == [(Role.RS_CLIENT, True), (Role.PEER, False), (None, True)]
+    refused = wrong(SPEAKER + text + 'role = "customer"')
+    assert refused == {"neighbor[2].role": ('"customer"', "is for neighbours in another AS (RFC 9234)")}
+
+
 def test_own_and_shared_distance_do_not_contradict_each_other(read):
     text = """
         [neighbor-defaults]
@@ -136,6 +159,9 @@ def test_own_and_shared_distance_do_not_contradict_each_other(read):
     [
         ("hold-time = 2", "hold-time", "2", "RFC 4271 section 4.2"),
         ("send-hold-time = 2", "send-hold-time", "2", "RFC 9687"),
+        ("role = 3", "role", "3", "customer"),
+        ('role = "boss"', "role", '"boss"', "provider, rs, rs-client, customer, peer"),
+        ("role-strict = true", "role-strict", None, "needs role"),
         ("port = 0", "port", "0", "1 to 65535"),
         ("peer_as = 1", "peer_as", None, 'did you mean "peer-as"?'),
         ('md5-password = "hush"', "md5-password", None, "md5-password-file"),
