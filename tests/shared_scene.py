@@ -22,9 +22,7 @@ ME = Me(
     acknowledged={V4: 0},
     carried=frozenset({V4}),
 )
-COORDINATION = CoordinationConfig(
-    ensemble=Ensemble(servers=(Server(host="zk1"),)), pod_id="web-7", zone="r1"
-)
+COORDINATION = CoordinationConfig(ensemble=Ensemble(servers=(Server(host="zk1"),)), pod_id="web-7", zone="r1")
 LINK = Link(
     state=LinkState.CONNECTED,
     generation=2,
@@ -94,5 +92,3 @@ def shared(known: Insight, **changes: object) -> Observed:
         "announcements": {"apex": known.memory.announcements},
     }
     return observed(**{**fields, **changes})
-
-

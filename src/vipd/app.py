@@ -131,7 +131,12 @@ class Pod:
             ) as self._speaker,
             running(self._steering.follow(), self._listen_to_neighbors()),
             running(
-                probes.watch(self._checks, self._check, splay=random.random),
+                probes.watch(
+                    self._checks,
+                    self._check,
+                    splay=random.random,
+                    directory=lambda: self._siblings.directory,
+                ),
                 hooks.follow(self._hooks, self._steering.states),
             ),
         ):

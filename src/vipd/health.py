@@ -43,7 +43,15 @@ class FileProbe:
     path: str
 
 
-Probe = HttpProbe | TcpProbe | ExecProbe | FileProbe
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NerveProbe:
+    """Look for what go-nerve reports of a host in ZooKeeper; good while it says available."""
+
+    path: str  # of the znode that the reports are below
+    host: str
+
+
+Probe = HttpProbe | TcpProbe | ExecProbe | FileProbe | NerveProbe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

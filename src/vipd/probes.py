@@ -8,18 +8,20 @@ import socket
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from ipaddress import IPv6Address, ip_address
-from typing import Never
+from typing import NamedTuple, Never
 
 import structlog
 
 from vipd import http_probe, subprocesses, words
 from vipd.children import follow
+from vipd.coord.directory import Directory
 from vipd.health import (
     Check,
     CheckStatus,
     ExecProbe,
     FileProbe,
     HttpProbe,
+    NerveProbe,
     Result,
     TcpProbe,
     next_delay,
@@ -27,20 +29,33 @@ from vipd.health import (
 )
 from vipd.latest import Latest
 from vipd.names import Names
+from vipd.nerve import Reports
 
 log = structlog.get_logger()
 
 Seconds = float
 Checks = Latest[Mapping[str, Check]]  # by a key that tells one check of the pod from every other
 Report = Callable[[str, CheckStatus | None], None]  # None: the check is no more
+Reach = Callable[[], Directory | None]
 
 
-async def watch(checks: Checks, report: Report, splay: Callable[[], float]) -> Never:
+class Means(NamedTuple):
+    """What probes share: looked-up names, and what go-nerve reports."""
+
+    names: Names
+    reports: Reports
+
+
+async def watch(
+    checks: Checks, report: Report, splay: Callable[[], float], directory: Reach = lambda: None
+) -> Never:
     """Keep every check running, and report its status after each run.
 
     A check that is changed starts anew, unless it still asks the same and only at another pace: then what
-    is known of its health stands. `splay` gives a random number from 0 to 1.
+    is known of its health stands. `splay` gives a random number from 0 to 1; `directory` is what this pod
+    has of ZooKeeper.
     """
+    reports = Reports(directory)
     names = Names()
     known: dict[str, CheckStatus] = {}
 
@@ -55,7 +70,7 @@ async def watch(checks: Checks, report: Report, splay: Callable[[], float]) -> N
         else:
             status = CheckStatus(check=check, since=asyncio.get_running_loop().time())
         try:
-            await _run(status, names, lambda status: note(key, status), splay)
+            await _run(status, Means(names, reports), lambda status: note(key, status), splay)
         finally:
             if key not in checks.value:
                 del known[key]
@@ -65,7 +80,7 @@ async def watch(checks: Checks, report: Report, splay: Callable[[], float]) -> N
 
 
 async def _run(
-    status: CheckStatus, names: Names, note: Callable[[CheckStatus], None], splay: Callable[[], float]
+    status: CheckStatus, means: Means, note: Callable[[CheckStatus], None], splay: Callable[[], float]
 ) -> Never:
     """Run one check again and again, from start to start of a run as the status says.
 
@@ -81,7 +96,7 @@ async def _run(
     while True:
         await asyncio.sleep(due - loop.time())
         began = loop.time()
-        result = await attempt(check, names)
+        result = await attempt(check, means)
         now = loop.time()
         before, status = status, observe(status, replace(result, duration=now - began), now)
         _tell(before, status)
@@ -111,7 +126,7 @@ def _tell(before: CheckStatus, after: CheckStatus) -> None:
 # --- one run ------------------------------------------------------------------------------------------
 
 
-async def attempt(check: Check, names: Names) -> Result:
+async def attempt(check: Check, means: Means) -> Result:
     """Run a check once. Whatever goes wrong is a result."""
     try:
         match check.probe:
@@ -121,10 +136,13 @@ async def attempt(check: Check, names: Names) -> Result:
                 return await _execute(probe, check)
             case TcpProbe() as probe:
                 async with asyncio.timeout(check.timeout):
-                    return await _connect(probe, names, check.timeout / 2)
+                    return await _connect(probe, means.names, check.timeout / 2)
             case HttpProbe() as probe:
                 async with asyncio.timeout(check.timeout):
-                    return await http_probe.get(probe, names, check.timeout / 2)
+                    return await http_probe.get(probe, means.names, check.timeout / 2)
+            case NerveProbe() as probe:
+                async with asyncio.timeout(check.timeout):
+                    return await means.reports.ask(probe)
     except TimeoutError:
         return _late(check)
     except OSError as error:

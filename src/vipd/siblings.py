@@ -45,13 +45,17 @@ class Siblings:
         after: Callable[[], Awaitable[None]],
         jitter: Callable[[], float],
     ) -> None:
-        self.link: Latest[Link] | None = None  # None: ZooKeeper is not asked, or not yet
+        self.directory: Directory | None = None  # None: ZooKeeper is not asked, or not yet
         self.expirations = 0  # sessions that ZooKeeper has given up
         self._where = where
         self._wishes = wishes
         self._report = report
         self._after = after
         self._jitter = jitter
+
+    @property
+    def link(self) -> Latest[Link] | None:
+        return None if self.directory is None else self.directory.link
 
     async def meet(self) -> Never:
         await children.follow(self._where, self._take_part)
@@ -73,7 +77,7 @@ class Siblings:
                 await asyncio.sleep(AGAIN)
 
     async def _sit(self, directory: Directory, config: CoordinationConfig) -> None:
-        self.link = directory.link
+        self.directory = directory
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._count(directory.link), name="expirations")
@@ -86,7 +90,7 @@ class Siblings:
                     jitter=self._jitter,
                 )
         finally:
-            self.link = None
+            self.directory = None
 
     async def _count(self, link: Latest[Link]) -> None:
         session = 0

@@ -17,7 +17,17 @@ from vipd.config.sections import Config, CoordinationConfig, ServiceConfig
 from vipd.coord.account import Account, Insight, account, awaits_grace, lost, trusted, unsettled
 from vipd.coord.link import Link
 from vipd.coord.member import Announcements, Phase, Verdict, Vip, Word
-from vipd.health import Check, CheckStatus, ExecProbe, FileProbe, Health, HttpProbe, Result, TcpProbe
+from vipd.health import (
+    Check,
+    CheckStatus,
+    ExecProbe,
+    FileProbe,
+    Health,
+    HttpProbe,
+    NerveProbe,
+    Result,
+    TcpProbe,
+)
 
 SCHEMA = 1  # of the JSON; grows when a field changes its meaning or goes, not when one is added
 
@@ -216,6 +226,8 @@ def target(check: Check) -> tuple[str, str]:
             return "exec", join(command)
         case FileProbe(path=path):
             return "file", path
+        case NerveProbe(path=path, host=host):
+            return "nerve", f"{path} of {host}"
         case never:
             assert_never(never)
 

@@ -9,10 +9,13 @@ from structlog.testing import capture_logs
 
 from sim.loop import simulated
 from vipd import http_probe, subprocesses
-from vipd.health import Check, ExecProbe, FileProbe, Health, HttpProbe, TcpProbe
+from vipd.health import Check, ExecProbe, FileProbe, Health, HttpProbe, NerveProbe, TcpProbe
 from vipd.latest import Latest
 from vipd.names import Names
-from vipd.probes import attempt, watch
+from vipd.nerve import Reports
+from vipd.probes import Means, attempt, watch
+
+MEANS = Means(Names(), Reports())
 
 
 @pytest.fixture
@@ -42,7 +45,7 @@ def command(line: str) -> ExecProbe:
 
 
 async def result(probe, **pace):
-    found = await attempt(check(probe, **pace), Names())
+    found = await attempt(check(probe, **pace), MEANS)
     return found.good, found.message
 
 
@@ -102,8 +105,15 @@ async def test_http_that_resets_and_http_that_hangs(listener):
         assert await result(HttpProbe(url=url), timeout=5.0) == (False, "connection reset by peer")
 
     hanging = HttpProbe(url=f"http://127.0.0.1:{listener.getsockname()[1]}/")
-    found = await attempt(check(hanging, timeout=0.5), Names())
+    found = await attempt(check(hanging, timeout=0.5), MEANS)
     assert (found.good, found.timed_out, found.message) == (False, True, "timed out after 0.5 s")
+
+
+async def test_nerve_without_a_way_to_zookeeper():
+    assert await result(NerveProbe(path="/services/apex", host="lb-1")) == (
+        False,
+        "ZooKeeper has not been reached yet",
+    )
 
 
 @pytest.mark.parametrize(
@@ -117,17 +127,17 @@ async def test_http_that_resets_and_http_that_hangs(listener):
     ],
 )
 async def test_exec(line, good, message, output):
-    found = await attempt(check(command(line), timeout=30.0), Names())
+    found = await attempt(check(command(line), timeout=30.0), MEANS)
     assert (found.good, found.message, found.output) == (good, message, output)
 
 
 async def test_exec_for_one_vip_is_told_which():
     one = replace(check(command("echo $VIPD_VIP"), timeout=30.0), vip="192.0.2.1")
-    assert (await attempt(one, Names())).output == "192.0.2.1\n"
+    assert (await attempt(one, MEANS)).output == "192.0.2.1\n"
 
 
 async def test_exec_that_hangs_is_killed_and_what_it_said_is_kept():
-    found = await attempt(check(command("echo so far; sleep 1000"), timeout=1.0), Names())
+    found = await attempt(check(command("echo so far; sleep 1000"), timeout=1.0), MEANS)
     assert (found.good, found.timed_out) == (False, True)
     assert (found.message, found.output) == ("timed out after 1 s", "so far\n")
 
@@ -142,7 +152,7 @@ async def test_file(tmp_path):
     probe = FileProbe(path=str(path))
     assert await result(probe) == (True, f"{path} is not there")
     path.touch()
-    found = await attempt(check(probe), Names())
+    found = await attempt(check(probe), MEANS)
     assert (found.good, found.disabled, found.message) == (False, True, f"disabled by {path}")
     assert (await result(FileProbe(path=f"{path}/below")))[0]
 
@@ -150,7 +160,7 @@ async def test_file(tmp_path):
 async def test_a_file_that_cannot_be_looked_for_is_bad_and_not_an_operators_word(tmp_path):
     loop = tmp_path / "loop"
     loop.symlink_to(loop)
-    found = await attempt(check(FileProbe(path=str(loop))), Names())
+    found = await attempt(check(FileProbe(path=str(loop))), MEANS)
     assert (found.good, found.disabled) == (False, False)
     assert found.message == f"too many levels of symbolic links: {loop}"
 
@@ -161,7 +171,7 @@ async def test_a_check_that_crashes_counts_as_bad_and_is_logged(monkeypatch):
 
     monkeypatch.setattr(http_probe, "get", crash)
     with capture_logs() as logs:
-        found = await attempt(check(HttpProbe(url="http://127.0.0.1/")), Names())
+        found = await attempt(check(HttpProbe(url="http://127.0.0.1/")), MEANS)
     assert (found.good, found.message) == (False, "the check itself crashed: ZeroDivisionError('a bug')")
     assert [(line["event"], line["service"], line["check"]) for line in logs] == [
         ("check_crashed", "apex", "check")

@@ -8,7 +8,7 @@ from vipd.bgp.peer import State
 from vipd.bgp.wire import Prefix
 from vipd.config.sections import ServiceConfig
 from vipd.coord.member import Announcements, Phase, Service, Verdict, Vip, Word
-from vipd.health import Check, CheckStatus, ExecProbe, FileProbe, Health, HttpProbe, TcpProbe
+from vipd.health import Check, CheckStatus, ExecProbe, FileProbe, Health, HttpProbe, NerveProbe, TcpProbe
 from vipd.status import Reading, health, snapshot, target, unready, when
 
 
@@ -194,6 +194,7 @@ def test_a_reload_that_failed():
         (ExecProbe(command=("/bin/sh", "-c", "a | b")), ("exec", "a | b")),
         (ExecProbe(command=("/bin/a", "b c")), ("exec", "/bin/a 'b c'")),
         (FileProbe(path="/run/off"), ("file", "/run/off")),
+        (NerveProbe(path="/services/apex", host="lb-1"), ("nerve", "/services/apex of lb-1")),
     ],
 )
 def test_what_a_check_looks_at(probe, expected):

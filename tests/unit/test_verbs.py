@@ -206,9 +206,7 @@ async def test_local_maintenance_needs_no_zookeeper(fleet, tmp_path):
     def scene():
         return observed(maintenance=dict(standing))
 
-    async with api.serve(
-        Latest(ApiConfig(listen=None, socket=path)), scene, orders={"/maintenance": order}
-    ):
+    async with api.serve(Latest(ApiConfig(listen=None, socket=path)), scene, orders={"/maintenance": order}):
         async with asyncio.timeout(20):
             while not there(path):  # noqa: ASYNC110 - it is another task's file
                 await asyncio.sleep(0.001)

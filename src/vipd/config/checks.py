@@ -4,19 +4,27 @@ from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any, Final
 
+from vipd.config.coordination import ALONE
+from vipd.config.machine import Machine
 from vipd.config.reading import Reading
 from vipd.config.schema import CHECK
 from vipd.coord.member import Vip
-from vipd.health import Check, ExecProbe, FileProbe, HttpProbe, Probe, TcpProbe
+from vipd.health import Check, ExecProbe, FileProbe, HttpProbe, NerveProbe, Probe, TcpProbe
 
-PROBES: Final = ("http", "tcp", "exec", "file")
+PROBES: Final = ("http", "tcp", "exec", "file", "nerve")
 TLS_ONLY: Final = ("tls-name", "tls-ca", "tls-verify")
 HTTP_ONLY: Final = ("status", "body", "headers", "host", *TLS_ONLY)
 OFTEN: Final = 0.05  # seconds between checks, below which a pod does little else
 
 
 def read_checks(
-    tables: Sequence[Mapping[str, Any]], at: str, service: str, vip: Vip | None, reading: Reading
+    tables: Sequence[Mapping[str, Any]],
+    at: str,
+    service: str,
+    vip: Vip | None,
+    reading: Reading,
+    *,
+    coordinated: bool,
 ) -> dict[str, Check]:
     """Return the checks of a service, or of one VIP of it, by "service/name" or "service/vip/name"."""
     checks: dict[str, Check] = {}
@@ -29,10 +37,10 @@ def read_checks(
         kinds = [kind for kind in PROBES if kind in table]
         if len(kinds) != 1:
             has = " and ".join(kinds) or "none of them"
-            reading.refuse(where, f"must have one of http, tcp, exec, file, and has {has}")
+            reading.refuse(where, f"must have one of {', '.join(PROBES)}, and has {has}")
             continue
         kind = kinds[0]
-        values = _settle(kind, own, where, reading)
+        values = _settle(kind, own, where, reading, coordinated=coordinated)
         if kind not in own:  # a problem already
             continue
         name = own.get("name")
@@ -45,7 +53,7 @@ def read_checks(
             name=name,
             service=service,
             vip=vip,
-            probe=_probe(kind, values),
+            probe=_probe(kind, values, reading.machine),
             interval=values["interval"],
             fast_interval=values["fast-interval"],
             timeout=values["timeout"],
@@ -55,12 +63,16 @@ def read_checks(
     return checks
 
 
-def _settle(kind: str, own: Mapping[str, Any], at: str, reading: Reading) -> dict[str, Any]:
+def _settle(
+    kind: str, own: Mapping[str, Any], at: str, reading: Reading, *, coordinated: bool
+) -> dict[str, Any]:
     """Return all values of one check, and check them together."""
     values = {**CHECK.defaults, **own}
-    for key in HTTP_ONLY:
-        if key in own and kind != "http":
-            reading.refuse(f"{at}.{key}", f"is for http checks, and this one is {kind}")
+    if kind == "nerve" and not coordinated:
+        reading.refuse(f"{at}.nerve", ALONE)
+    for key, whose in {**dict.fromkeys(HTTP_ONLY, "http"), "nerve-host": "nerve"}.items():
+        if key in own and kind != whose:
+            reading.refuse(f"{at}.{key}", f"is for {whose} checks, and this one is {kind}")
         elif key in own and key in TLS_ONLY and own.get("http", "https:").startswith("http:"):
             reading.refuse(f"{at}.{key}", "is for https, and the URL is not")
     if "fast-interval" not in own:
@@ -78,7 +90,7 @@ def _settle(kind: str, own: Mapping[str, Any], at: str, reading: Reading) -> dic
     return values
 
 
-def _probe(kind: str, values: Mapping[str, Any]) -> Probe:
+def _probe(kind: str, values: Mapping[str, Any], machine: Machine) -> Probe:
     match kind:
         case "tcp":
             host, port = values["tcp"]
@@ -87,6 +99,8 @@ def _probe(kind: str, values: Mapping[str, Any]) -> Probe:
             return ExecProbe(command=values["exec"])
         case "file":
             return FileProbe(path=values["file"])
+        case "nerve":
+            return NerveProbe(path=values["nerve"], host=values["nerve-host"] or machine.hostname())
         case _:
             return HttpProbe(
                 url=values["http"],

@@ -8,7 +8,7 @@ from vipd.config.environment import escape
 from vipd.config.neighbors import is_ebgp
 from vipd.config.sections import Config, CoordinationConfig, Endpoint, ServiceConfig, TlsConfig
 from vipd.coord.member import Service
-from vipd.health import Check, ExecProbe, FileProbe, Probe, TcpProbe
+from vipd.health import Check, ExecProbe, FileProbe, NerveProbe, Probe, TcpProbe
 
 _ESCAPES = {ord('"'): '\\"', ord("\\"): "\\\\"} | {c: f"\\u{c:04X}" for c in (*range(32), 127)}
 Values = Mapping[str, object]  # of one table; None is left out, for TOML has no word for it
@@ -194,6 +194,8 @@ def _probe(probe: Probe) -> Values:
             return {"exec": list(probe.command)}
         case FileProbe():
             return {"file": probe.path}
+        case NerveProbe():
+            return {"nerve": probe.path, "nerve-host": probe.host}
     return {
         "http": probe.url,
         "status": [low if low == high else f"{low}-{high}" for low, high in probe.status],

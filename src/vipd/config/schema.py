@@ -190,10 +190,11 @@ VIP: Final = section(
 )
 CHECK: Final = section(
     "[[service.check]]",
-    Key("http", "URL", url, None, "one of four"),
-    Key("tcp", '`"host:port"`', target, None, "one of four"),
-    Key("exec", "list of arguments, or a line for the shell", command, None, "one of four"),
-    Key("file", "absolute path", path, None, "one of four"),
+    Key("http", "URL", url, None, "one of five"),
+    Key("tcp", '`"host:port"`', target, None, "one of five"),
+    Key("exec", "list of arguments, or a line for the shell", command, None, "one of five"),
+    Key("file", "absolute path", path, None, "one of five"),
+    Key("nerve", "path in ZooKeeper", znode, None, "one of five"),
     Key("name", "text", _NAME, None, "its kind, with a number where taken"),
     Key("interval", "number, seconds", seconds(0.01), 1.0),
     Key("fast-interval", "number, seconds", seconds(0.01), 0.1),
@@ -207,6 +208,7 @@ CHECK: Final = section(
     Key("tls-name", "text", _TLS_NAME, None, "that of the URL"),
     Key("tls-ca", "absolute path", path, None, "the system's"),
     Key("tls-verify", "boolean", boolean, default=True),
+    Key("nerve-host", "text", _HOST, None, "the host name"),
 )
 COORDINATION: Final = section(
     "[coordination]",

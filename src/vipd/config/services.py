@@ -77,7 +77,8 @@ def _service(
     policy = read_policy(said, values, times, at, reading)
     name = values["name"] or ""
     neighbors = _neighbors(values["neighbors"], found, at, reading)
-    checks = read_checks(values["check"], at, name, None, reading)
+    coordinated = times is not None
+    checks = read_checks(values["check"], at, name, None, reading, coordinated=coordinated)
     routes: dict[Vip, Route] = {}
     known: dict[Route, Route] = {}  # ten thousand VIPs share a few
     pins: dict[Vip, str] = {}
@@ -99,9 +100,9 @@ def _service(
         own = reading.values(VIP, entry, where)
         if (vip := own.get("address")) is not None:
             add(vip, _route(values, own, neighbors), f"{where}.address", where)
-            pins |= read_pin(own, vip, where, reading, coordinated=times is not None)
+            pins |= read_pin(own, vip, where, reading, coordinated=coordinated)
             if "check" in own:
-                checks |= read_checks(own["check"], where, name, vip, reading)
+                checks |= read_checks(own["check"], where, name, vip, reading, coordinated=coordinated)
     if not routes and len(reading.problems) == before:
         reading.refuse(f"{at}.vips", "is missing: at least one VIP, here or in [[service.vip]]")
     hook = values["on-change"]

@@ -266,9 +266,7 @@ class _Waits:
                 yield f"the claim of {pod} has stood for settle, in {left:.1f} s"
 
 
-def _rows(
-    view: View | None, *, own: frozenset[str], absent: Sequence[trust.Sibling]
-) -> tuple[Row, ...]:
+def _rows(view: View | None, *, own: frozenset[str], absent: Sequence[trust.Sibling]) -> tuple[Row, ...]:
     if view is None:
         return ()
     rows = [

@@ -19,7 +19,6 @@ HOLD: Seconds = 9
 KEEPALIVE: Seconds = HOLD / 3
 
 
-
 class Change(StrEnum):
     """What became of a prefix."""
 

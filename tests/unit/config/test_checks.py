@@ -1,6 +1,6 @@
 import pytest
 
-from vipd.health import Check, ExecProbe, FileProbe, HttpProbe, TcpProbe
+from vipd.health import Check, ExecProbe, FileProbe, HttpProbe, NerveProbe, TcpProbe
 
 HEAD = """
 [speaker]
@@ -171,3 +171,37 @@ def test_checks_that_would_be_all_the_pod_does(read):
     assert config.warnings == (
         "service[0].check[0].fast-interval: is 50 checks a second: they will be what the CPU does",
     )
+
+
+NERVE = """
+[coordination]
+servers = ["zk1"]
+[[service]]
+name = "pages"
+vips = ["192.0.2.9"]
+[[service.check]]
+nerve = "/services/apex"
+"""
+
+
+def test_nerve_is_asked_of_this_host_unless_another_name_is_said(read):
+    (probe,) = (check.probe for check in read(HEAD + NERVE).services[1].checks.values())
+    assert probe == NerveProbe(path="/services/apex", host="pod-1")
+    (probe,) = (
+        check.probe for check in read(HEAD + NERVE + 'nerve-host = "10.0.0.5"').services[1].checks.values()
+    )
+    assert probe == NerveProbe(path="/services/apex", host="10.0.0.5")
+
+
+def test_nerve_needs_zookeeper_and_its_keys_need_nerve(wrong):
+    head = HEAD + "[[service.check]]\n"
+    assert wrong(head + 'nerve = "/services/apex"') == {
+        "service[0].check[0].nerve": (
+            None,
+            "needs [coordination]: without it, each pod announces its VIPs by itself",
+        )
+    }
+    assert wrong(head + 'tcp = "127.0.0.1:80"\nnerve-host = "x"') == {
+        "service[0].check[0].nerve-host": (None, "is for nerve checks, and this one is tcp")
+    }
+    assert wrong(head + 'nerve = "services"').keys() == {"service[0].check[0].nerve"}
