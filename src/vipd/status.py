@@ -319,6 +319,7 @@ def _agreed(negotiated: Negotiated) -> Json:
         "families": [str(family) for family in negotiated.families],
         "four_octet_as": negotiated.four_octet_as,
         "route_refresh": negotiated.route_refresh,
+        "enhanced_refresh": negotiated.enhanced_refresh,
         "extended_message": negotiated.extended_message,
         "ebgp": negotiated.ebgp,
     }

@@ -54,6 +54,7 @@ def four_octet_as(asn: int) -> bytes:
 
 ROUTE_REFRESH = capability(2)
 EXTENDED_MESSAGE = capability(6)
+ENHANCED_REFRESH = capability(70)
 PROVIDER, RS, RS_CLIENT, CUSTOMER, PEER = range(5)  # RFC 9234 section 4.1
 
 

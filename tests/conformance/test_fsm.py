@@ -196,6 +196,84 @@ def test_2918_a_peer_that_asks_all_the_time(pod):
     other.stands()
 
 
+# ---- RFC 7313 ----
+
+
+def enhanced(pod):
+    tor = pod.tor("ebgp")
+    peer = tor.meet()
+    return tor, peer, peer.establish(more=(bgp.ENHANCED_REFRESH,))
+
+
+def subtype(message):
+    """What a ROUTE-REFRESH is, and of which family."""
+    assert message.kind == REFRESH
+    return message.body[2], (int.from_bytes(message.body[:2]), message.body[3])
+
+
+@pytest.mark.parametrize("family", [IPV4, IPV6], ids=["ipv4", "ipv6"])
+def test_7313_4_the_answer_stands_between_two_marks(pod, family):
+    _, peer, told = enhanced(pod)
+    peer.say(bgp.refresh(family))
+    assert subtype(peer.hear_kind(REFRESH)) == (1, family)
+    wanted = [said for said in told if said.family == family and said.announced]
+    assert [bgp.take_apart(peer.hear().body) for _ in wanted] == wanted
+    assert subtype(peer.hear()) == (2, family)
+
+
+def test_7313_4_no_marks_for_who_does_not_know_them(pod):
+    _, peer = meet(pod, "Established")
+    peer.say(bgp.refresh(IPV4), bgp.refresh(IPV6))
+    assert {message.kind for _, message in peer.hear_all(0.5)} <= {UPDATE, KEEPALIVE}
+
+
+@pytest.mark.parametrize("strange", [1, 2, 3, 128, 255])
+def test_7313_5_other_subtypes_ask_for_nothing(pod, strange):
+    _, peer, _ = enhanced(pod)
+    peer.say(bgp.refresh(IPV4, strange), bgp.refresh(IPV6))
+    assert subtype(peer.hear_kind(REFRESH)) == (1, IPV6)
+
+
+WRONG_LENGTHS = {
+    "begin-of-3": (b"\0\1\1", True),
+    "begin-of-5": (b"\0\1\1\1\0", True),
+    "end-of-3": (b"\0\1\2", True),
+    "end-of-4000": (b"\0\1\2\1" + bytes(3996), True),
+    "request-of-3": (b"\0\1\0", False),
+    "request-of-5": (b"\0\1\0\1\0", False),
+    "of-2": (b"\0\1", False),
+    "of-0": (b"", False),
+}
+
+
+@pytest.mark.parametrize(("octets", "marked"), WRONG_LENGTHS.values(), ids=WRONG_LENGTHS)
+def test_7313_5_invalid_message_length(pod, octets, marked):
+    _, peer, _ = enhanced(pod)
+    whole = bgp.message(REFRESH, octets)
+    peer.say(whole)
+    assert peer.refused() == ((7, 1, whole) if marked else (1, 2, len(whole).to_bytes(2)))
+
+
+def test_7313_5_the_message_is_told_as_far_as_there_is_room(pod):
+    _, peer, _ = enhanced(pod)
+    whole = bgp.message(REFRESH, b"\0\1\1\1" + bytes(4073))
+    peer.say(whole)
+    assert peer.refused() == (7, 1, whole[: 4096 - 21])
+
+
+@pytest.mark.parametrize("octets", [b"\0\1\3", b"\0\1\xff\1\0"], ids=["of-3", "of-5"])
+def test_7313_5_an_unknown_subtype_of_any_length_is_ignored(pod, octets):
+    _, peer, _ = enhanced(pod)
+    peer.say(bgp.message(REFRESH, octets), bgp.refresh(IPV4))
+    assert subtype(peer.hear_kind(REFRESH)) == (1, IPV4)
+
+
+def test_7313_5_without_the_capability_it_is_rfc_2918_that_counts(pod):
+    _, peer = meet(pod, "Established")
+    peer.say(bgp.message(REFRESH, b"\0\1\1"))
+    assert peer.refused() == (1, 2, b"\0\x16")
+
+
 def test_6608_a_notification_is_the_last_word(pod):
     _, peer = meet(pod, "Established")
     peer.say(WORDS["OPEN"], *[bgp.refresh(IPV4)] * 5)

@@ -42,7 +42,7 @@ def test_4271_4_2_our_open(pod, kind, hold_time):
     assert length == len(opening.body) - 10
     expected = (
         *(multiprotocol(IPV4), multiprotocol(IPV6), bgp.ROUTE_REFRESH),
-        *(bgp.EXTENDED_MESSAGE, four_octet_as(LOCAL_AS)),
+        *(bgp.ENHANCED_REFRESH, bgp.EXTENDED_MESSAGE, four_octet_as(LOCAL_AS)),
     )
     assert opening.body[10:] == bgp.capabilities(*expected)
 
@@ -182,6 +182,7 @@ UNSPECIFIC = {
     "multiprotocol-of-3": listed(capability(1, b"\0\1\1")),
     "multiprotocol-of-5": listed(capability(1, b"\0\1\0\1\0")),
     "route-refresh-of-1": listed(capability(2, b"\0")),
+    "7313-enhanced-refresh-of-1": listed(capability(70, b"\0")),
     "8654-extended-message-of-1": listed(capability(6, b"\0")),
     "9072-length-missing": options(b"\xff\xff"),
     "9072-length-cut": options(b"\xff\xff\0"),

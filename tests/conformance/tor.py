@@ -79,13 +79,14 @@ class Conversation:
         return heard
 
     def hear_kind(self, kind: int, patience: float = PATIENCE) -> Message:
-        """The next message of a kind; KEEPALIVEs and UPDATEs may come before it, nothing else."""
+        """The next message of a kind; KEEPALIVEs, UPDATEs and marks may come before it, no more."""
         until = time.monotonic() + patience
         while True:
             heard = self.hear(until - time.monotonic())
             if heard.kind == kind:
                 return heard
-            assert heard.kind in (bgp.KEEPALIVE, bgp.UPDATE), f"{kind} was to come, not {heard}"
+            mark = heard.kind == bgp.REFRESH and heard.body[2] in (1, 2)
+            assert mark or heard.kind in (bgp.KEEPALIVE, bgp.UPDATE), f"{kind} was to come, not {heard}"
 
     # ---- sentences ----
 

@@ -9,7 +9,7 @@ from scapy.utils import RawPcapReader
 
 from interop.netns import Node, wait_for
 
-UPDATE, NOTIFICATION = 2, 3
+UPDATE, NOTIFICATION, REFRESH = 2, 3, 5
 END_OF_RIB = (bytes(4), bytes.fromhex("0000 0006 800f03 000201"), bytes.fromhex("0000 0007 900f0003 000201"))
 
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from interop.capture import Capture
+from interop.capture import REFRESH, UPDATE, Capture
 from interop.gobgp import GoBgp
 from interop.netns import wait_for
 from interop.pod import Pod
@@ -237,6 +237,29 @@ def test_route_refresh_is_answered_with_everything(rack):
     wait_for(lambda: len(wire.updates(POD4)) == 2, "the UPDATE again")
     assert tor.learns(f"{VIP}/32") == before
     assert tor.since(POD4) == since
+
+
+def test_a_refresh_stands_between_marks(rack):
+    """RFC 7313: both offer it."""
+    tor = rack.tor()
+    wire = Capture(rack.switch, "pod")
+    rack.pod.start(
+        speaker=SPEAKER, neighbor=[neighbor(families=["ipv4"])], service=[service(VIP, "192.0.2.2")]
+    )
+    before = tor.learns(f"{VIP}/32")
+    wait_for(lambda: wire.end_of_ribs(POD4) == 1, "End-of-RIB")
+    tor.refresh(POD4)
+
+    def said():
+        kinds = [message.kind for message in wire.messages(POD4) if message.kind in (UPDATE, REFRESH)]
+        return kinds[2:]
+
+    wait_for(lambda: len(said()) == 3, "a whole refresh")
+    assert said() == [REFRESH, UPDATE, REFRESH]
+    marks = [message.body for message in wire.messages(POD4) if message.kind == REFRESH]
+    assert marks == [b"\0\1\1\1", b"\0\1\2\1"]
+    assert tor.learns(f"{VIP}/32") == before
+    assert tor.prefixes() == {f"{VIP}/32", "192.0.2.2/32"}
 
 
 def test_wrong_peer_as_is_told_by_both_sides(rack):

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from vipd.bgp.adj_rib_out import AdjRibOut
 from vipd.bgp.framing import Framer
-from vipd.bgp.iana import Family
-from vipd.bgp.messages import UpdateReader
+from vipd.bgp.iana import Family, MessageType, RefreshSubtype
+from vipd.bgp.messages import RouteRefresh, UpdateReader
 from vipd.bgp.peer import Negotiated, PeerConfig
 from vipd.bgp.route import Policy, Route, export, next_hop_self
 from vipd.bgp.wire import Prefix
@@ -69,6 +69,8 @@ def sessions(draw):
         families=tuple(sorted(families)),
         four_octet_as=draw(st.booleans()),
         route_refresh=True,
+        enhanced_refresh=draw(st.booleans()),
+        extended_message=draw(st.booleans()),
     )
     return config, negotiated, next_hop_self(draw(local_addresses))
 
@@ -79,18 +81,36 @@ class Peer:
     def __init__(self, negotiated):
         self._negotiated = negotiated
         self._framer = Framer()
+        self._framer.extended = negotiated.extended_message
         self._reader = UpdateReader(
             four_octet_as=negotiated.four_octet_as, ebgp=negotiated.ebgp, families=negotiated.families
         )
+        self._stale = set()  # while a refresh is under way (RFC 7313)
         self.table = {}
         self.ended = []
 
-    def hear(self, updates):
-        """Take UPDATEs in; return the prefixes spoken of, in order."""
+    def _encoded(self, said):
+        if isinstance(said, RouteRefresh):
+            return said.encode()
+        agreed = self._negotiated
+        return said.encode(four_octet_as=agreed.four_octet_as, extended=agreed.extended_message)
+
+    def _mark(self, mark):
+        if mark.subtype == RefreshSubtype.BEGIN:
+            self._stale = {prefix for prefix in self.table if prefix.family is mark.family}
+            return
+        for prefix in self._stale:
+            del self.table[prefix]
+
+    def hear(self, said):
+        """Take messages in; return the prefixes spoken of, in order."""
         spoken = []
-        for update in updates:
-            self._framer.feed(update.encode(four_octet_as=self._negotiated.four_octet_as))
-        for _, body in self._framer:
+        for each in said:
+            self._framer.feed(self._encoded(each))
+        for kind, body in self._framer:
+            if kind is MessageType.ROUTE_REFRESH:
+                self._mark(RouteRefresh.decode(body, enhanced=True))
+                continue
             for update in self._reader.updates(body):
                 if not update.withdrawn and not update.announced:
                     self.ended.append(update.family)
@@ -98,6 +118,7 @@ class Peer:
                     del self.table[prefix]  # what was never said is never withdrawn
                 for prefix in update.announced:
                     self.table[prefix] = update.attributes
+                    self._stale.discard(prefix)
                 spoken += [*update.withdrawn, *update.announced]
         return spoken
 
@@ -166,6 +187,18 @@ def test_a_refresh_tells_a_forgetful_peer_everything(session, before, after, pol
     assert peer.table == wanted(session, before, policy)
     peer.hear(rib.converge(after, policy))
     assert peer.table == wanted(session, after, policy)
+
+
+@settings(deadline=None)
+@given(sessions(), ribs, ribs, policies)
+def test_a_refresh_between_marks_heals_a_peer_that_has_what_it_should_not(session, rubbish, routes, policy):
+    session = (session[0], replace(session[1], enhanced_refresh=True), session[2])
+    rib, peer = AdjRibOut(*session), Peer(session[1])
+    peer.table = wanted(session, rubbish, policy)
+    rib.converge(routes, policy)
+    for family in session[1].families:
+        peer.hear(rib.refresh(family))
+    assert peer.table == wanted(session, routes, policy)
 
 
 @settings(deadline=None)

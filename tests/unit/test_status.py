@@ -86,6 +86,7 @@ def test_a_neighbour_that_is_up():
         "families": ["ipv4"],
         "four_octet_as": True,
         "route_refresh": True,
+        "enhanced_refresh": False,
         "extended_message": False,
         "ebgp": True,
     }

@@ -10,8 +10,8 @@ from ipaddress import IPv4Address, IPv6Address
 
 from vipd.bgp.attributes import PathAttributes
 from vipd.bgp.capabilities import Multiprotocol
-from vipd.bgp.iana import Family
-from vipd.bgp.messages import Update, room
+from vipd.bgp.iana import Family, RefreshSubtype
+from vipd.bgp.messages import RouteRefresh, Update, room
 from vipd.bgp.peer import Negotiated, PeerConfig
 from vipd.bgp.route import Policy, Route, export, hears
 from vipd.bgp.wire import Prefix
@@ -99,15 +99,22 @@ class AdjRibOut:
         self._unfinished = ()
         return updates
 
-    def refresh(self, family: Family) -> list[Update]:
-        """Return once more what was said of a family (RFC 2918 section 4)."""
-        if family in self._silent:
-            return []
-        table = self._table[family]
+    def refresh(self, family: Family) -> list[Update | RouteRefresh]:
+        """Return once more what was said of a family (RFC 2918 section 4), between two marks for a peer that
+        knows them: what it was not told in between, it forgets (RFC 7313 section 4).
+        """
+        table = {} if family in self._silent else self._table[family]
         told: dict[int, list[Prefix]] = defaultdict(list)
         for prefix, attributes in table.items():
             told[id(attributes)].append(prefix)
-        return [update for ps in told.values() for update in self._pack(family, table[ps[0]], ps)]
+        updates = [update for ps in told.values() for update in self._pack(family, table[ps[0]], ps)]
+        if not self._negotiated.enhanced_refresh:
+            return [*updates]
+        begin, end = (
+            RouteRefresh(afi=family.afi, safi=family.safi, subtype=subtype)
+            for subtype in (RefreshSubtype.BEGIN, RefreshSubtype.END)
+        )
+        return [begin, *updates, end]
 
     def _pack(
         self, family: Family, attributes: PathAttributes | None, prefixes: Sequence[Prefix]

@@ -60,6 +60,22 @@ class RouteRefresh:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EnhancedRouteRefresh:
+    """The speaker marks where its answer to a ROUTE-REFRESH begins and ends (RFC 7313 section 3.1)."""
+
+    def encode(self) -> bytes:
+        return bytes((CapabilityCode.ENHANCED_ROUTE_REFRESH, 0))
+
+    @classmethod
+    def decode(cls, value: bytes) -> Self:
+        struct.unpack("!", value)
+        return cls()
+
+    def __str__(self) -> str:
+        return "enhanced-route-refresh"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExtendedMessage:
     """The speaker takes messages of up to 65,535 octets (RFC 8654 section 3)."""
 
@@ -164,7 +180,15 @@ class Unknown:
         return f"capability {self.code}"
 
 
-Spoken = Multiprotocol | RouteRefresh | ExtendedMessage | HasRole | GracefulRestart | FourOctetAs
+Spoken = (
+    Multiprotocol
+    | RouteRefresh
+    | EnhancedRouteRefresh
+    | ExtendedMessage
+    | HasRole
+    | GracefulRestart
+    | FourOctetAs
+)
 Capability = Spoken | Unknown
 
 _KINDS: Final[dict[int, type[Spoken]]] = {
@@ -174,6 +198,7 @@ _KINDS: Final[dict[int, type[Spoken]]] = {
     CapabilityCode.ROLE: HasRole,
     CapabilityCode.GRACEFUL_RESTART: GracefulRestart,
     CapabilityCode.FOUR_OCTET_AS: FourOctetAs,
+    CapabilityCode.ENHANCED_ROUTE_REFRESH: EnhancedRouteRefresh,
 }
 
 

@@ -21,7 +21,7 @@ from vipd.bgp.attributes import Outcome
 from vipd.bgp.capabilities import Capability
 from vipd.bgp.errors import NotificationError
 from vipd.bgp.framing import Framer
-from vipd.bgp.iana import CeaseError, ErrorCode, Family, FsmError, MessageType, OpenError
+from vipd.bgp.iana import CeaseError, ErrorCode, Family, FsmError, MessageType, OpenError, RefreshSubtype
 from vipd.bgp.messages import (
     Keepalive,
     Notification,
@@ -91,7 +91,7 @@ class Tick:
 class Advertise:
     """What AdjRibOut found to say. Ignored unless Established."""
 
-    updates: Sequence[Update]
+    updates: Sequence[Update | RouteRefresh]
 
 
 Event = Start | Stop | Opened | Closed | Received | Tick | Advertise
@@ -202,7 +202,6 @@ _DECODE: Final[dict[MessageType, Callable[[bytes], Message]]] = {
     MessageType.UPDATE: partial(Unread, MessageType.UPDATE),
     MessageType.NOTIFICATION: Notification.decode,
     MessageType.KEEPALIVE: lambda _: Keepalive(),
-    MessageType.ROUTE_REFRESH: RouteRefresh.decode,
 }
 _SENT: Final = {kind: ("sent", kind.name.lower()) for kind in MessageType}
 _RECEIVED: Final = {kind: ("received", kind.name.lower()) for kind in MessageType}
@@ -298,11 +297,16 @@ class Fsm:
                 framer.feed(octets)
                 for kind, body in framer:
                     self.history.messages[_RECEIVED[kind]] += 1
-                    yield _DECODE[kind](body)
+                    decode = self._decode_refresh if kind is MessageType.ROUTE_REFRESH else _DECODE[kind]
+                    yield decode(body)
                     if self._framer is not framer:
                         return  # that message was the connection's last
             case _:
                 yield event
+
+    def _decode_refresh(self, body: bytes) -> RouteRefresh:
+        enhanced = self.state is State.ESTABLISHED and self._agreed.enhanced_refresh
+        return RouteRefresh.decode(body, enhanced=enhanced)
 
     # ---- the states, as RFC 4271 section 8.2.2 has them: numbers are those of its events ----
 
@@ -564,18 +568,27 @@ class Fsm:
 
     def _refresh(self, asked: RouteRefresh) -> list[Action]:
         """RFC 2918 section 4: who has our offer may ask, without one of its own. What we have not agreed to
-        tell is not answered. The subtype is a reserved octet, as RFC 7313 is not offered.
+        tell is not answered. The subtype is a reserved octet where RFC 7313 was not agreed on; else the marks
+        of an answer ask for nothing, and we ask nobody.
         """
+        if self._agreed.enhanced_refresh and asked.subtype != RefreshSubtype.REQUEST:
+            return []
         family = asked.family
         return [Refresh(family=family)] if family in self._agreed.families else []
 
-    def _advertise(self, updates: Sequence[Update], now: Seconds) -> list[Action]:
+    def _advertise(self, updates: Sequence[Update | RouteRefresh], now: Seconds) -> list[Action]:
         if not updates:
             return []
-        self._restart_keepalive(now)
-        self.history.messages["sent", "update"] += len(updates)
         four_octet_as, extended = self._agreed.four_octet_as, self._agreed.extended_message
-        encoded = [update.encode(four_octet_as=four_octet_as, extended=extended) for update in updates]
+        encoded = []
+        for update in updates:
+            if isinstance(update, Update):
+                encoded.append(update.encode(four_octet_as=four_octet_as, extended=extended))
+                self.history.messages[_SENT[MessageType.UPDATE]] += 1
+                self._restart_keepalive(now)  # which a ROUTE-REFRESH does not stand for
+            else:
+                encoded.append(update.encode())
+                self.history.messages[_SENT[MessageType.ROUTE_REFRESH]] += 1
         return [Transmit(octets=b"".join(encoded))]
 
     def _send_hold(self, stuck_since: Seconds | None, now: Seconds) -> list[Action]:

@@ -59,6 +59,15 @@ class CapabilityCode(IntEnum):
     ROLE = 9
     GRACEFUL_RESTART = 64
     FOUR_OCTET_AS = 65
+    ENHANCED_ROUTE_REFRESH = 70
+
+
+class RefreshSubtype(IntEnum):
+    """What a ROUTE-REFRESH is (RFC 7313 section 3.2)."""
+
+    REQUEST = 0
+    BEGIN = 1
+    END = 2
 
 
 class Role(IntEnum):

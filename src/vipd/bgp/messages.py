@@ -22,7 +22,9 @@ from vipd.bgp.iana import (
     MessageHeaderError,
     MessageType,
     OpenError,
+    RefreshSubtype,
     Role,
+    RouteRefreshError,
     UpdateError,
     describe_error,
 )
@@ -208,7 +210,7 @@ class RouteRefresh:
 
     afi: int
     safi: int
-    subtype: int = 0
+    subtype: int = RefreshSubtype.REQUEST
 
     @property
     def family(self) -> Family | None:
@@ -219,17 +221,27 @@ class RouteRefresh:
         return _message(MessageType.ROUTE_REFRESH, struct.pack("!HBB", self.afi, self.subtype, self.safi))
 
     @classmethod
-    def decode(cls, body: bytes) -> Self:
-        """Raises NotificationError; RFC 7313 section 5 has another one where its capability was agreed on."""
-        try:
-            afi, subtype, safi = struct.unpack("!HBB", body)
-        except struct.error:
+    def decode(cls, body: bytes, *, enhanced: bool = False) -> Self:
+        """Raises NotificationError: one of RFC 7313's where that was agreed on. What is of an unknown subtype
+        will be ignored, and so its length does not matter (section 5).
+        """
+        subtype = body[2] if enhanced and len(body) > 2 else RefreshSubtype.REQUEST
+        if len(body) != 4 and subtype <= RefreshSubtype.END:
+            text = f"ROUTE-REFRESH has {len(body)} octets where it must have 4"
+            if subtype == RefreshSubtype.REQUEST:
+                raise NotificationError(
+                    ErrorCode.MESSAGE_HEADER,
+                    MessageHeaderError.BAD_MESSAGE_LENGTH,
+                    data=struct.pack("!H", HEADER + len(body)),
+                    text=text,
+                )
             raise NotificationError(
-                ErrorCode.MESSAGE_HEADER,
-                MessageHeaderError.BAD_MESSAGE_LENGTH,
-                data=struct.pack("!H", HEADER + len(body)),
-                text=f"ROUTE-REFRESH has {len(body)} octets where it must have 4",
-            ) from None
+                ErrorCode.ROUTE_REFRESH,
+                RouteRefreshError.INVALID_MESSAGE_LENGTH,
+                data=_message(MessageType.ROUTE_REFRESH, body, extended=True),
+                text=text,
+            )
+        afi, subtype, safi = struct.unpack("!HBB", body[:4].ljust(4, b"\0"))
         return cls(afi=afi, safi=safi, subtype=subtype)
 
 

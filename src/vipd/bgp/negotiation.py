@@ -8,6 +8,7 @@ from typing import Final
 
 from vipd.bgp.capabilities import (
     Capability,
+    EnhancedRouteRefresh,
     ExtendedMessage,
     FourOctetAs,
     GracefulRestart,
@@ -31,6 +32,7 @@ def offer(config: PeerConfig, *, restarted: bool) -> Open:
         capabilities=(
             *(Multiprotocol.of(family) for family in config.families),
             RouteRefresh(),
+            EnhancedRouteRefresh(),
             ExtendedMessage(),
             *(HasRole(role=role) for role in (config.role,) if role is not None),
             *_restart(config, restarted=restarted),
@@ -79,6 +81,7 @@ def agree(config: PeerConfig, theirs: Open) -> Negotiated:
         families=_families(config, theirs.capabilities),
         four_octet_as=four_octet_as,
         route_refresh=offers(RouteRefresh),
+        enhanced_refresh=offers(EnhancedRouteRefresh),
         extended_message=offers(ExtendedMessage),
     )
 

@@ -74,6 +74,7 @@ class Negotiated:
     families: tuple[Family, ...]
     four_octet_as: bool
     route_refresh: bool
+    enhanced_refresh: bool = False  # RFC 7313
     extended_message: bool = False  # RFC 8654: both take up to 65,535 octets
 
 

@@ -12,7 +12,7 @@ Small tasks (dial, read, follow the routes) only put events into the inbox; one 
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Never, Protocol, assert_never
@@ -41,7 +41,7 @@ from vipd.bgp.fsm import (
     Up,
 )
 from vipd.bgp.iana import CeaseError, ErrorCode, Family
-from vipd.bgp.messages import Update, longest
+from vipd.bgp.messages import RouteRefresh, Update, longest
 from vipd.bgp.peer import Cause, Down, Negotiated, PeerConfig, PeerStatus, Seconds, State
 from vipd.bgp.route import LocRib, Policy, Route, next_hop_self
 from vipd.bgp.wire import Prefix
@@ -202,7 +202,7 @@ class Session:
         # While Established:
         self._speaking: Line | None = None
         self._adj_rib_out: AdjRibOut | None = None
-        self._unsaid: deque[Update] = deque()
+        self._unsaid: deque[Update | RouteRefresh] = deque()
         self._told: LocRib | None = None
         self._under_way: list[Mapping[Prefix, Route]] = []  # routes, in the order in which they were told
         self._acknowledged = False  # whether the peer has every octet of the first of them
@@ -509,15 +509,15 @@ class Session:
 
         self._group.create_task(again(), name=f"make_room {self._config.name}")
 
-    def _tell(self, updates: list[Update]) -> None:
-        if updates:
+    def _tell(self, said: Sequence[Update | RouteRefresh]) -> None:
+        if updates := [message for message in said if isinstance(message, Update)]:
             self._log.debug(
                 "updates_sent",
                 updates=len(updates),
                 announced=sum(len(update.announced) for update in updates),
                 withdrawn=sum(len(update.withdrawn) for update in updates),
             )
-        self._unsaid.extend(updates)
+        self._unsaid.extend(said)
         self._say()
 
     def _say(self) -> None:

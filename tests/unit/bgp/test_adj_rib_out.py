@@ -7,7 +7,7 @@ import pytest
 
 from vipd.bgp.adj_rib_out import AdjRibOut
 from vipd.bgp.iana import Family
-from vipd.bgp.messages import Update
+from vipd.bgp.messages import RouteRefresh, Update
 from vipd.bgp.peer import Negotiated, PeerConfig
 from vipd.bgp.route import Policy, Route, export, next_hop_self
 from vipd.bgp.wire import Prefix
@@ -200,6 +200,25 @@ def test_a_refresh_says_a_family_again():
 
 def test_a_refresh_of_a_silent_family_says_nothing():
     assert begun({X: ROUTE}, Policy()).refresh(IPV6) == []
+
+
+def marks(afi):
+    return [RouteRefresh(afi=afi, safi=1, subtype=subtype) for subtype in (1, 2)]
+
+
+def test_rfc7313_4_marks_stand_around_a_refresh_for_who_knows_them():
+    enhanced = replace(NEGOTIATED, enhanced_refresh=True)
+    out = begun({A: ROUTE, B: DEAR, X: ROUTE}, negotiated=enhanced)
+    begin, end = marks(1)
+    assert out.refresh(IPV4) == [begin, announcement(A), announcement(B, route=DEAR), end]
+    begin, end = marks(2)
+    assert out.refresh(IPV6) == [begin, announcement(X), end]
+
+
+def test_rfc7313_4_that_there_is_nothing_is_said_too():
+    enhanced = replace(NEGOTIATED, enhanced_refresh=True)
+    assert begun({}, negotiated=enhanced).refresh(IPV4) == marks(1)
+    assert begun({X: ROUTE}, Policy(), negotiated=enhanced).refresh(IPV6) == marks(2)
 
 
 def test_what_was_refreshed_is_still_withdrawn():

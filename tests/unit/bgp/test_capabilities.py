@@ -1,6 +1,7 @@
 import pytest
 
 from vipd.bgp.capabilities import (
+    EnhancedRouteRefresh,
     ExtendedMessage,
     FourOctetAs,
     GracefulRestart,
@@ -24,6 +25,7 @@ VECTORS = [
     (HasRole(role=3), "09 01 03", "role customer"),
     (HasRole(role=2), "09 01 02", "role rs-client"),
     (HasRole(role=7), "09 01 07", "role 7"),
+    (EnhancedRouteRefresh(), "46 00", "enhanced-route-refresh"),
     (FourOctetAs(asn=65001), "41 04 0000fde9", "4-octet-as 65001"),
     (FourOctetAs(asn=4200000001), "41 04 fa56ea01", "4-octet-as 4200000001"),
     (GracefulRestart(time=0), "40 02 0000", "graceful-restart 0 s"),
@@ -77,6 +79,7 @@ def test_a_family_that_is_not_spoken_is_none():
         "01 03 000100",  # a length that multiprotocol cannot have
         "02 01 00",
         "06 01 00",
+        "46 01 00",
         "09 00",
         "09 02 0303",
         "41 02 fde9",

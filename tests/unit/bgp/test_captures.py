@@ -8,6 +8,7 @@ import pytest
 
 from vipd.bgp.attributes import Outcome, PathAttributes, Segment
 from vipd.bgp.capabilities import (
+    EnhancedRouteRefresh,
     ExtendedMessage,
     FourOctetAs,
     GracefulRestart,
@@ -70,7 +71,7 @@ BIRD_OPEN = opened(
     RouteRefreshCapability(),
     GracefulRestart(time=120),  # as a helper
     FourOctetAs(asn=64998),
-    Unknown(code=70),  # enhanced route refresh
+    EnhancedRouteRefresh(),
     Unknown(code=71, octets=b""),  # long-lived graceful restart
 )
 FRR_OPEN = opened(
@@ -78,7 +79,7 @@ FRR_OPEN = opened(
     *FAMILIES,
     Unknown(code=128),  # route refresh, as Cisco once had it
     RouteRefreshCapability(),
-    Unknown(code=70),
+    EnhancedRouteRefresh(),
     FourOctetAs(asn=64998),
     ExtendedMessage(),
     Unknown(code=69, octets=bytes.fromhex("0001010100020101")),  # ADD-PATH

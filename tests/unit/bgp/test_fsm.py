@@ -5,7 +5,14 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from vipd.bgp.capabilities import ExtendedMessage, FourOctetAs, GracefulRestart, Multiprotocol, RouteRefresh
+from vipd.bgp.capabilities import (
+    EnhancedRouteRefresh,
+    ExtendedMessage,
+    FourOctetAs,
+    GracefulRestart,
+    Multiprotocol,
+    RouteRefresh,
+)
 from vipd.bgp.fsm import (
     Advertise,
     Closed,
@@ -572,7 +579,10 @@ def test_the_open_that_is_sent():
             asn=65010,
             hold_time=9,
             router_id=IPv4Address("10.0.0.5"),
-            capabilities=(*BOTH, RouteRefresh(), ExtendedMessage(), FourOctetAs(asn=65010)),
+            capabilities=(
+                *(*BOTH, RouteRefresh(), EnhancedRouteRefresh(), ExtendedMessage()),
+                FourOctetAs(asn=65010),
+            ),
         ).encode()
     )
 
@@ -715,6 +725,45 @@ def test_the_reserved_octet_of_a_refresh_is_ignored():
     assert at(State.ESTABLISHED).handle(Received(octets=octets), 0.0) == [Refresh(family=Family.IPV4)]
 
 
+ENHANCED = open_message(capabilities=(*USUAL, EnhancedRouteRefresh()))
+SUBTYPES = {  # RFC 7313: what is done about each subtype where that was agreed on
+    0: ["Refresh:ipv4"],
+    1: [],
+    2: [],
+    3: [],
+    255: [],
+}
+
+
+@pytest.mark.parametrize("subtype", SUBTYPES)
+def test_rfc7313_5_subtypes(subtype):
+    octets = RouteRefreshMessage(afi=1, safi=1, subtype=subtype).encode()
+    fsm = at(State.ESTABLISHED, open_octets=ENHANCED)
+    assert words(fsm.handle(Received(octets=octets), 0.0)) == SUBTYPES[subtype]
+    assert fsm.state is State.ESTABLISHED
+
+
+def test_rfc7313_5_a_mark_of_a_wrong_length_ends_the_session():
+    wrong = b"\xff" * 16 + b"\0\x18\5\0\1\1\1\0"
+    said = at(State.ESTABLISHED, open_octets=ENHANCED).handle(Received(octets=wrong), 0.0)
+    assert words(said) == ["NOTIFICATION:7/1", "HangUp", "sent:7/1"]
+    assert said[0].octets[21:] == wrong
+    for open_octets in (ENHANCED, open_message()):  # in OpenConfirm it is no message at all yet
+        said = at(State.OPEN_CONFIRM, open_octets=open_octets).handle(Received(octets=wrong), 0.0)
+        assert words(said)[0] == "NOTIFICATION:1/2"
+
+
+def test_rfc7313_4_marks_are_no_keepalives():
+    fsm = at(State.ESTABLISHED, open_octets=ENHANCED)
+    mark = RouteRefreshMessage(afi=1, safi=1, subtype=1)
+    fsm.handle(Advertise(updates=[mark]), 2.0)
+    assert fsm.deadline == 3.0
+    (said,) = fsm.handle(Advertise(updates=[mark, Update(family=Family.IPV4)]), 2.0)
+    assert said.octets == mark.encode() + UPDATE
+    assert fsm.deadline == 5.0
+    assert fsm.status().messages["sent", "route_refresh"] == 2
+
+
 def test_the_status_of_a_session():
     fsm = at(State.OPEN_CONFIRM, now=10.0)
     fsm.handle(Received(octets=KEEPALIVE + UPDATE), 12.0)
@@ -728,6 +777,7 @@ def test_the_status_of_a_session():
         "multiprotocol ipv4/unicast",
         "multiprotocol ipv6/unicast",
         "route-refresh",
+        "enhanced-route-refresh",
         "extended-message",
         "4-octet-as 65010",
     )

@@ -246,6 +246,36 @@ def test_a_route_refresh(refresh, body, family):
     assert refresh.family is family
 
 
+REFRESHES = {  # RFC 7313 section 5: what was agreed on, the body, and the error if it is one
+    "not-agreed-on-begin-of-5": (False, "0001 01 01 00", (1, 2, "0018")),
+    "request-of-3": (True, "0001 00", (1, 2, "0016")),
+    "request-of-5": (True, "0001 00 01 00", (1, 2, "0018")),
+    "too-short-for-a-subtype": (True, "0001", (1, 2, "0015")),
+    "nothing": (True, "", (1, 2, "0013")),
+    "begin-of-3": (True, "0001 01", (7, 1, MARKER + "0016 05 0001 01")),
+    "begin-of-5": (True, "0001 01 01 ff", (7, 1, MARKER + "0018 05 0001 01 01 ff")),
+    "end-of-3": (True, "0001 02", (7, 1, MARKER + "0016 05 0001 02")),
+    "end-of-8": (True, "0001 02 01 00000000", (7, 1, MARKER + "001b 05 0001 02 01 00000000")),
+    "unknown-of-3": (True, "0001 03", None),
+    "unknown-of-5": (True, "0001 ff 01 00", None),
+    "begin": (True, "0001 01 01", None),
+    "end": (True, "0001 02 01", None),
+}
+
+
+@pytest.mark.parametrize(("enhanced", "octets", "error"), REFRESHES.values(), ids=REFRESHES)
+def test_rfc7313_5_the_length_of_a_route_refresh(enhanced, octets, error):
+    octets = bytes.fromhex(octets)
+    if error is None:
+        assert RouteRefresh.decode(octets, enhanced=enhanced).subtype == octets[2]
+        return
+    with pytest.raises(NotificationError, match="octets where it must have 4") as caught:
+        RouteRefresh.decode(octets, enhanced=enhanced)
+    code, subcode, said = error
+    assert (caught.value.code, caught.value.subcode) == (code, subcode)
+    assert caught.value.data == bytes.fromhex(said)
+
+
 @pytest.mark.parametrize("length", [0, 3, 5, 4056, 4077])
 def test_a_route_refresh_of_a_wrong_length(length):
     """RFC 4271 section 6.1: its length is the data."""

@@ -6,6 +6,7 @@ from ipaddress import IPv4Address
 import pytest
 
 from vipd.bgp.capabilities import (
+    EnhancedRouteRefresh,
     ExtendedMessage,
     FourOctetAs,
     GracefulRestart,
@@ -57,7 +58,10 @@ def test_what_is_offered():
         asn=4200000001,
         hold_time=9,
         router_id=IPv4Address("10.0.0.5"),
-        capabilities=(IPV4, IPV6, RouteRefresh(), ExtendedMessage(), FourOctetAs(asn=4200000001)),
+        capabilities=(
+            *(IPV4, IPV6, RouteRefresh(), EnhancedRouteRefresh(), ExtendedMessage()),
+            FourOctetAs(asn=4200000001),
+        ),
     )
     assert offer(config(families=(Family.IPV6,)), restarted=True).capabilities[0] == IPV6
 
@@ -155,7 +159,12 @@ def test_rfc9234_4_2_who_has_no_role_does_not_mind():
 
 def test_rfc9234_4_1_our_role_is_offered():
     said = offer(replace(CONFIG, role=Role.RS_CLIENT), restarted=True).capabilities
-    assert said[3:] == (ExtendedMessage(), HasRole(role=2), FourOctetAs(asn=65010))
+    assert said[4:] == (ExtendedMessage(), HasRole(role=2), FourOctetAs(asn=65010))
+
+
+def test_rfc7313_the_marks_of_a_refresh_are_agreed_on_by_both():
+    assert not agree(CONFIG, THEIRS).enhanced_refresh
+    assert agree(CONFIG, theirs(capabilities=(*THEIRS.capabilities, EnhancedRouteRefresh()))).enhanced_refresh
 
 
 def test_a_peer_of_few_words():
