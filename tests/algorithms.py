@@ -23,6 +23,14 @@ def _back(pods: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(pod.removeprefix("2/") for pod in pods)
 
 
+def restless(
+    service: Service, candidates: Iterable[Candidate], passed_over: Collection[tuple[Vip, str]]
+) -> Mapping[Vip, Line]:
+    """Place as `second` does, wherever a VIP is now: changing to it moves most of them at once."""
+    return second(service, [replace(each, claims=frozenset()) for each in candidates], passed_over)
+
+
 OLD: Algorithms = ALGORITHMS
 BOTH: Algorithms = {**ALGORITHMS, max(ALGORITHMS) + 1: second}
 NEW: Algorithms = {number: place for number, place in BOTH.items() if number > max(ALGORITHMS)}
+RESTLESS: Algorithms = {**ALGORITHMS, max(ALGORITHMS) + 1: restless}

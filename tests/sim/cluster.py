@@ -1,6 +1,7 @@
 """Whole pods: production's rules, membership, ZooKeeper adapter and Adj-RIB-Out, in one simulated world."""
 
 import asyncio
+from collections import ChainMap
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -19,13 +20,13 @@ from vipd import departure
 from vipd.bgp.route import Route
 from vipd.bgp.wire import Prefix
 from vipd.config.sections import Config, CoordinationConfig, DrainConfig, ServiceConfig, SpeakerConfig
-from vipd.coord.directory import ANY_VERSION, DirectoryLost, DirectoryRefused
+from vipd.coord.directory import ANY_VERSION, DirectoryLost, LinkState, NodeExists, NoNode
 from vipd.coord.ensemble import Ensemble as Servers
 from vipd.coord.ensemble import Server
-from vipd.coord.layout import drain_path, drains_path, maintenance_path, write_order
+from vipd.coord.layout import drain_path, maintenance_path, write_order
 from vipd.coord.member import Order, Phase, Rank, Service, Verdict, View, Vip
 from vipd.coord.membership import take_part
-from vipd.coord.placement import Line
+from vipd.coord.placement import ALGORITHMS, Line
 from vipd.facts import Facts
 from vipd.health import Check, CheckStatus, FileProbe, Health
 from vipd.lag import Lag
@@ -37,8 +38,8 @@ SERVICE = "www"
 HOLD: Seconds = 9.0
 
 
-def vips(count: int) -> tuple[Vip, ...]:
-    return tuple(Vip(f"192.0.2.{n}") for n in range(1, count + 1))
+def vips(count: int, net: str = "192.0.2") -> tuple[Vip, ...]:
+    return tuple(Vip(f"{net}.{n}") for n in range(1, count + 1))
 
 
 class Life:
@@ -51,7 +52,8 @@ class Life:
         self.suspended = 0.0  # for how long the machine slept, by its own clock
         self.facts = Latest(Facts(config=config(pod)))
         self.lag = Lag(tolerable=lambda: HOLD / 3, suspended=lambda: self.suspended)
-        self.steering = Steering(self.facts, self.lag.stalled_at)
+        self.algorithms = pod.algorithms
+        self.steering = Steering(self.facts, self.lag.stalled_at, self.algorithms)
         rib, links = self.steering.rib, self.world.links
         self.speaker = (
             LightSpeaker(self.world.fabric, pod.name, self.process, pod.tors, rib)
@@ -63,19 +65,22 @@ class Life:
 
     @property
     def verdicts(self) -> Mapping[Vip, Verdict]:
-        decided = self.steering.announcements.value.get(SERVICE)
-        return {} if decided is None else decided.verdicts
+        return ChainMap(*(dict(each.verdicts) for each in self.steering.announcements.value.values()))
 
     @property
     def claims(self) -> Mapping[Vip, Rank]:
-        wish = self.steering.wishes.value.get(SERVICE)
-        return {} if wish is None or wish.record is None else wish.record.announcing
+        records = [wish.record for wish in self.steering.wishes.value.values() if wish.record is not None]
+        return ChainMap(*(dict(record.announcing) for record in records))
 
     @property
     def lines(self) -> Mapping[Vip, Line]:
         """Where it would place each VIP."""
-        course = self.steering.courses.get(SERVICE)
-        return {} if course is None else course.memory.placed[1]
+        return ChainMap(*(dict(course.memory.placed[1]) for course in self.steering.courses.values()))
+
+    @property
+    def places_by(self) -> set[int | None]:
+        """The algorithms of its newest placements: one, where all services have the same members."""
+        return {course.memory.algorithm for course in self.steering.courses.values()}
 
     @property
     def probed(self) -> bool:
@@ -118,6 +123,7 @@ class Life:
                     root=ROOT,
                     pod=self.pod.id,
                     jitter=self.world.random.random,
+                    algorithms=self.algorithms,
                 ),
                 self.lag.watch(),
             ),
@@ -157,17 +163,12 @@ async def running(*parts: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 
 def config(pod: "Pod") -> Config:
     """What the pod's file would come to."""
-    checks = {f"{SERVICE}/all": Check(name="all", service=SERVICE, probe=PROBE)}
-    for vip in pod.service.vips:
-        checks[f"{SERVICE}/{vip}/own"] = Check(name="own", service=SERVICE, vip=vip, probe=PROBE)
     return Config(
         path="vipd.toml",
         speaker=SpeakerConfig(local_as=64512, router_id=IPv4Address("10.0.0.1")),
         neighbors={tor: peer(tor) for tor in pod.tors},
         policies={},
-        services=(
-            ServiceConfig(service=pod.service, routes=dict.fromkeys(pod.service.vips, ROUTE), checks=checks),
-        ),
+        services=tuple(map(configured, pod.services.values())),
         drain=DrainConfig(linger=pod.world.linger),
         coordination=CoordinationConfig(
             ensemble=Servers(servers=(Server(host="zk1"),)), pod_id=pod.id, zone=pod.zone, weight=pod.weight
@@ -175,12 +176,22 @@ def config(pod: "Pod") -> Config:
     )
 
 
+def configured(service: Service) -> ServiceConfig:
+    """With a check of the whole service, and one of each VIP."""
+    name = service.name
+    checks = {f"{name}/all": Check(name="all", service=name, probe=PROBE)}
+    for vip in service.vips:
+        checks[f"{name}/{vip}/own"] = Check(name="own", service=name, vip=vip, probe=PROBE)
+    return ServiceConfig(service=service, routes=dict.fromkeys(service.vips, ROUTE), checks=checks)
+
+
 def checked(pod: "Pod") -> Mapping[str, CheckStatus]:
     """What its probes have found."""
     found = {}
-    for key, check in config(pod).services[0].checks.items():
-        bad = not pod.healthy if check.vip is None else check.vip in pod.broken
-        found[key] = CheckStatus(check=check, health=Health.DOWN if bad else Health.UP)
+    for service in config(pod).services:
+        for key, check in service.checks.items():
+            bad = check.service in pod.failing if check.vip is None else check.vip in pod.broken
+            found[key] = CheckStatus(check=check, health=Health.DOWN if bad else Health.UP)
     return found
 
 
@@ -206,12 +217,11 @@ class Pod:
         self,
         world: "World",
         name: str,
-        *,
+        *services: Service,
         tors: tuple[str, ...],
         zone: str = "",
         pod_id: str = "",
         weight: int = 1,
-        service: Service,
     ) -> None:
         self.world = world
         self.name = name
@@ -219,8 +229,9 @@ class Pod:
         self.zone = zone
         self.tors = tors
         self.weight = weight
-        self.service = service
-        self.healthy = True
+        self.services = {service.name: service for service in services}
+        self.algorithms = ALGORITHMS  # of the version that is installed: it runs from the next start on
+        self.failing: frozenset[str] = frozenset()  # services whose check fails
         self.broken: frozenset[Vip] = frozenset()  # VIPs whose own check fails
         self.life: Life | None = None
         self.leaving = False
@@ -233,9 +244,28 @@ class Pod:
     def running(self) -> bool:
         return self.alive and self.life is not None and not self.life.process.stopped
 
+    @property
+    def vips(self) -> tuple[Vip, ...]:
+        return tuple(vip for service in self.services.values() for vip in service.vips)
+
+    @property
+    def healthy(self) -> bool:
+        return not self.failing
+
+    @healthy.setter
+    def healthy(self, well: bool) -> None:
+        self.failing = frozenset() if well else frozenset(self.services)
+
+    def service_of(self, vip: Vip) -> Service | None:
+        return next((each for each in self.services.values() if vip in each.vips), None)
+
     def serves(self, vip: Vip) -> bool:
         """Whether traffic that comes here is answered."""
-        return self.alive and self.healthy and vip not in self.broken and vip in self.service.vips
+        service = self.service_of(vip)
+        return self.alive and service is not None and self._passes(service, vip)
+
+    def _passes(self, service: Service, vip: Vip) -> bool:
+        return service.name not in self.failing and vip not in self.broken
 
     def start(self) -> None:
         assert not self.alive
@@ -276,8 +306,9 @@ class Pod:
         self.leaving = True
         self.life.terminate()
 
-    def configure(self, service: Service) -> None:
-        self.service = service
+    def configure(self, *services: Service) -> None:
+        """Reload, with these services in place of those of their names."""
+        self.services |= {service.name: service for service in services}
         if self.life is not None:
             changes: dict[str, object] = {"config": config(self)}
             if self.life.probed:
@@ -314,7 +345,7 @@ class World:
         self.pods: dict[str, Pod] = {}
         self.story: list[str] = []
         self.drains: set[str] = set()
-        self.maintenance = False
+        self.maintenance: set[str] = set()  # services
         self.maintenance_takes: Seconds = 2.0  # to be read, and the routes to go
         self._graves: list[asyncio.Task[None]] = []
         self._operators: list[asyncio.Task[None]] = []
@@ -322,8 +353,8 @@ class World:
     def tell(self, what: str) -> None:
         self.story.append(f"{now():10.3f}  {what}")
 
-    def add(self, name: str, service: Service, *, rack: str = "r1", **changes: object) -> Pod:
-        pod = self.pods[name] = Pod(self, name, tors=self.racks[rack], zone=rack, service=service, **changes)
+    def add(self, name: str, *services: Service, rack: str = "r1", **changes: object) -> Pod:
+        pod = self.pods[name] = Pod(self, name, *services, tors=self.racks[rack], zone=rack, **changes)
         return pod
 
     def bury(self, life: Life) -> None:
@@ -334,18 +365,24 @@ class World:
         self._graves.append(life.task)
 
     async def order(self, path: Callable[..., str], *names: str, on: bool) -> None:
-        """An operator writes an order, or takes it back, from a machine of his own."""
+        """An operator writes an order, or takes it back, from a machine of his own; until it is done."""
         async with directory.join(self.ensemble, f"operator{self.random.random()}") as zookeeper:
-            await zookeeper.link.until(lambda link: link.generation > 0)
-            for folder in (drains_path(ROOT), maintenance_path(ROOT, SERVICE).rpartition("/")[0]):
-                await zookeeper.ensure(folder)
-            try:
-                if on:
-                    await zookeeper.create(path(ROOT, *names), write_order(Order(who="op", why="so")))
+            folder, _, _ = path(ROOT, *names).rpartition("/")
+            while True:
+                await zookeeper.link.until(lambda link: link.state is LinkState.CONNECTED)
+                try:
+                    await zookeeper.ensure(folder)
+                    if on:
+                        await zookeeper.create(path(ROOT, *names), write_order(Order(who="op", why="so")))
+                    else:
+                        await zookeeper.delete(path(ROOT, *names), ANY_VERSION)
+                except DirectoryLost as lost:
+                    self.tell(f"an operator tries again: {lost}")
+                    await asyncio.sleep(0.1)
+                except (NodeExists, NoNode):
+                    return  # by the try before, or with all that ZooKeeper has forgotten
                 else:
-                    await zookeeper.delete(path(ROOT, *names), ANY_VERSION)
-            except (DirectoryRefused, DirectoryLost) as failure:
-                self.tell(f"operator failed: {failure}")
+                    return
 
     async def drain(self, pod: str, *, on: bool = True) -> None:
         await self.order(drain_path, pod, on=on)
@@ -354,9 +391,12 @@ class World:
         else:
             self.drains.discard(pod)
 
-    async def maintain(self, *, on: bool = True) -> None:
-        await self.order(maintenance_path, SERVICE, on=on)
-        self.maintenance = on
+    async def maintain(self, service: str = SERVICE, *, on: bool = True) -> None:
+        await self.order(maintenance_path, service, on=on)
+        if on:
+            self.maintenance.add(service)
+        else:
+            self.maintenance.discard(service)
 
     async def end(self) -> None:
         """Let everybody go, unheard."""
@@ -379,4 +419,4 @@ class World:
         return None
 
     def all_vips(self) -> Iterable[Vip]:
-        return sorted({vip for pod in self.pods.values() for vip in pod.service.vips})
+        return sorted({vip for pod in self.pods.values() for vip in pod.vips})

@@ -117,6 +117,9 @@ class Server:
         self.applied = 0
         self.up = True
         self.stopped = False  # takes connections, as its kernel does, and says nothing
+        self.dark = False  # its machine has no power: nothing is refused, and nothing answered
+        self.alone = False  # no other server is heard, which it has not noticed yet
+        self.cut_off = False  # it has: it serves nobody
         self.lag: Seconds = 0.0
         self.conversations: dict[Conversation, None] = {}  # in the order in which they began
         self._free_at = 0.0
@@ -124,7 +127,13 @@ class Server:
 
     @property
     def serves(self) -> bool:
-        return self.up and not self.stopped and self.ensemble.ready
+        at_work = not self.cut_off if self.alone else self.ensemble.ready
+        return self.up and not self.stopped and at_work
+
+    @property
+    def able(self) -> bool:
+        """To be one of a quorum."""
+        return self.up and not self.stopped and not self.alone
 
     def follow(self) -> None:
         """Take on the newest entry of the log, when its time has come."""
@@ -133,7 +142,7 @@ class Server:
         asyncio.get_running_loop().call_at(self._free_at, self._catch_up, len(self.ensemble.log))
 
     def _catch_up(self, position: int) -> None:
-        if self.up and not self.stopped:
+        if self.able:
             self.apply(position)
 
     def apply(self, position: int) -> None:
@@ -162,6 +171,11 @@ class Server:
         self._waiting.clear()
         for conversation in list(self.conversations):
             conversation.close()
+
+    def fall_silent(self) -> None:
+        self._waiting.clear()
+        for conversation in list(self.conversations):
+            conversation.end()
 
     def restart(self, log: list[Entry]) -> None:
         """Begin from what is on disk."""
@@ -277,9 +291,35 @@ class Ensemble:
         server.drop_all()
         self._reconsider(name)
 
+    def unplug(self, name: str) -> None:
+        """Take the power from its machine: whoever talks to it is told nothing of that."""
+        server = self.servers[name]
+        server.up, server.dark = False, True
+        server.fall_silent()
+        self._reconsider(name)
+
+    def isolate(self, name: str, notices: Seconds) -> None:
+        """Cut a server off from the others; for a while it does not notice, and serves what it has."""
+        self.servers[name].alone = True
+        asyncio.get_running_loop().call_later(notices, self._notice, name)
+        self._reconsider(name)
+
+    def _notice(self, name: str) -> None:
+        server = self.servers[name]
+        if server.alone:
+            server.cut_off = True
+            server.drop_all()
+
+    def rejoin(self, name: str) -> None:
+        server = self.servers[name]
+        server.alone = server.cut_off = False
+        server.apply(len(self.log))
+        server.drop_all()
+        self._reconsider(name)
+
     def start(self, name: str) -> None:
         server = self.servers[name]
-        server.up = True
+        server.up, server.dark, server.cut_off = True, False, server.alone
         server.restart(self.log)
         self._reconsider(name)
 
@@ -314,7 +354,7 @@ class Ensemble:
         self.end_session(session)
 
     def _reconsider(self, changed: str) -> None:
-        able = [name for name, server in self.servers.items() if server.up and not server.stopped]
+        able = [name for name, server in self.servers.items() if server.able]
         quorum = 2 * len(able) > len(self.servers)
         if quorum and self.ready and self.leader in able:
             return
@@ -335,7 +375,7 @@ class Ensemble:
         for session in self.sessions:
             self.touch(session)
         for server in self.servers.values():
-            if server.up and not server.stopped:
+            if server.able:
                 server.apply(len(self.log))
 
     # ---- how pods reach it ----
@@ -348,6 +388,8 @@ class Ensemble:
         await asyncio.sleep(self.network.takes(pod, server.name) + self.network.takes(server.name, pod))
         while not (self.network.reaches(pod, server.name) and self.network.reaches(server.name, pod)):
             await self.network.until_mended()
+        if server.dark:
+            await asyncio.Event().wait()  # nobody will ever answer: the client gives up
         if not server.up:
             raise ConnectionRefusedError(111, "Connection refused")
         client = wire()
@@ -391,7 +433,8 @@ class Conversation:
 
     def feed(self, octets: bytes) -> None:
         if self._closed:
-            self._send_octets(None)  # a reset
+            if not self.server.dark:
+                self._send_octets(None)  # a reset
             return
         self._octets += octets
         while len(self._octets) >= 4 and len(self._octets) >= 4 + (
@@ -422,6 +465,8 @@ class Conversation:
     def _greet(self, frame: bytes) -> None:
         greeting, _ = protocol.ConnectRequest.parse(frame, 0)
         ensemble = self._ensemble
+        if self.server.alone:
+            return  # it asks the leader, and waits
         if greeting.last_seen_zxid > self.server.tree.zxid:
             self.close()
             return
@@ -457,7 +502,10 @@ class Conversation:
             name = REQUESTS[opcode].__name__.removesuffix("Request")
             request, _ = REQUESTS[opcode].parse(frame, 8)
         ensemble = self._ensemble
-        if not ensemble.touch(self.session):
+        if self.server.alone:
+            if name not in ("Ping", "GetData", "Exists", "GetChildren", "Auth"):
+                return  # it asks the leader, and waits; whatever comes later waits as well
+        elif not ensemble.touch(self.session):
             self.close()
             return
         if name in ensemble.mute:

@@ -317,16 +317,23 @@ class Fabric:
     def lose_uplinks(self, tor: str) -> None:
         """A ToR is cut off from its spines, and its pods do not notice."""
         for spine in self.routers[tor].neighbours:
-            for here, there in ((tor, spine), (spine, tor)):
-                self.routers[here].lost.add(there)
-                self.routers[here].lose(there)
+            self.part(tor, spine)
 
     def mend_uplinks(self, tor: str) -> None:
         for spine in self.routers[tor].neighbours:
-            for here, there in ((tor, spine), (spine, tor)):
-                self.routers[here].lost.discard(there)
-            for here, there in ((tor, spine), (spine, tor)):
-                self.routers[here].tell_all(there)
+            self.rejoin(tor, spine)
+
+    def part(self, one: str, other: str) -> None:
+        """Two routers lose each other."""
+        for here, there in ((one, other), (other, one)):
+            self.routers[here].lost.add(there)
+            self.routers[here].lose(there)
+
+    def rejoin(self, one: str, other: str) -> None:
+        for here, there in ((one, other), (other, one)):
+            self.routers[here].lost.discard(there)
+        for here, there in ((one, other), (other, one)):
+            self.routers[here].tell_all(there)
 
     def hear_again(self, tor: str) -> None:
         self.deaf.discard(tor)

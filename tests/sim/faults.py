@@ -9,16 +9,20 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+from algorithms import RESTLESS
 from sim.cluster import ROOT, SERVICE, Pod, World, vips
 from sim.heavy import Links
 from sim.invariants import Monitor, Violation
 from sim.ways import Seconds
 from vipd.coord.directory import ANY_VERSION, Create, Delete, DirectoryRefused
 from vipd.coord.layout import member_path
-from vipd.coord.member import Service, Standby, Takeover, Times, Vip
+from vipd.coord.member import LastResort, Service, Standby, Takeover, Times, Vip
+from vipd.coord.placement import ALGORITHMS
 
 TIMES = Times(settle=1.0, drain_timeout=30.0)
 OCTETS = 0.1  # of gentle stories: sessions speak real octets
+NETS = {SERVICE: "192.0.2", "dns": "198.51.100", "ntp": "203.0.113"}  # of services
+HOURS = 0.02  # of calm stories and of storms: ZooKeeper is away for hours
 LATER: Seconds = 12.0  # what may pass after a fault until all is known: T, 2T, claim-timeout, settle
 
 
@@ -36,35 +40,48 @@ class Story:
         self.octets = self.kind == "gentle" and random.random() < OCTETS
         world.fabric.honours_shutdown = random.random() < 0.3
         self.monitor = Monitor(world)
-        self.service = self._draw_service()
-        self.monitor.wanted = frozenset(self.service.vips)
+        names = list(NETS)[: random.choice((1, 1, 1, 2, 3))]
+        self.services = {name: self._draw_service(name) for name in names}
+        self._want()
         racks = list(world.racks)
         for n in range(random.randint(2, 5)):
             world.add(
                 f"p{n}",
-                self.service,
+                *self._some(everybody=n < 2),
                 rack=racks[n % 2] if random.random() < 0.8 else random.choice(racks),
                 weight=random.choice((1, 1, 1, 2)),
             )
-        self.spare = world.add("spare", self.service, rack=random.choice(racks))
+        self.spare = world.add("spare", *self._some(everybody=True), rack=random.choice(racks))
         self.tell = world.tell
 
-    def _draw_service(self) -> Service:
+    def _draw_service(self, name: str) -> Service:
         random = self.random
-        all_vips = vips(random.choice((1, 2, 4, 6, 9)))
+        all_vips = vips(random.choice((1, 2, 4, 6, 9) if name == SERVICE else (1, 2, 3)), NETS[name])
         pins: dict[Vip, str] = {}
         if random.random() < 0.4:
             pins = {vip: f"p{random.randint(0, 2)}" for vip in all_vips if random.random() < 0.6}
         hot = random.random() < 0.25
         return Service(
-            name=SERVICE,
+            name=name,
             vips=all_vips,
             pins=pins,
             takeover=Takeover.ALL if pins and random.random() < 0.2 else Takeover.ONE,
             copies=random.choice((1, 1, 1, 2)),
             standby=Standby.HOT if hot else Standby.NONE,
+            standbys=random.choice((1, 1, 2)),
+            last_resort=LastResort.KEEP if random.random() < 0.1 else LastResort.WITHDRAW,
+            min_sessions=random.choice((1, 1, 1, 1, 2)),
             times=TIMES,
         )
+
+    def _some(self, *, everybody: bool) -> list[Service]:
+        """Draw the services of one pod; there is always one."""
+        first, *others = self.services.values()
+        chosen = [each for each in others if everybody or self.random.random() < 0.6]
+        return chosen if chosen and not everybody and self.random.random() < 0.2 else [first, *chosen]
+
+    def _want(self) -> None:
+        self.monitor.wanted = frozenset(vip for each in self.services.values() for vip in each.vips)
 
     # ---- the course of it ----
 
@@ -81,7 +98,9 @@ class Story:
         world = self.world
         sessions = "sessions of octets" if self.octets else "light sessions"
         try:
-            self.tell(f"{self.kind}: {len(world.pods) - 1} pods, {sessions}, {self.service}")
+            self.tell(f"{self.kind}: {len(world.pods) - 1} pods, {sessions}, {list(self.services.values())}")
+            for pod in world.pods.values():
+                self.tell(f"{pod.name} in {pod.zone}, weight {pod.weight}, serves {list(pod.services)}")
             await self._begin()
             match self.kind:
                 case "gentle":
@@ -118,6 +137,7 @@ class Story:
             self._restart, self._restart, self._drain_and_return, self._drain_and_return, self._scale,
             self._reconfigure, self._reconfigure, self._slow_zookeeper, self._lag, self._server_restart,
             self._expire, self._partition, self._lost_answer, self._outage, self._stall, self._junk,
+            self._upgrade, self._lonely_server, self._clock_jump,
         ]  # fmt: skip
         for _ in range(self.random.randint(2, 4)):
             together = self.random.sample(moves, self.random.randint(1, 3))
@@ -136,7 +156,7 @@ class Story:
         """One fault, then quiet, then the next."""
         faults = [
             self._crash_alone, self._crash_alone, self._fail_alone, self._hold, self._join,
-            self._tor_down, self._outage_without_data,
+            self._tor_down, self._outage_without_data, self._cable,
         ]  # fmt: skip
         for fault in self.random.sample(faults, self.random.randint(2, 3)):
             await fault()
@@ -151,12 +171,14 @@ class Story:
             self._partition, self._expire, self._outage, self._restart, self._drain_and_return,
             self._reconfigure, self._tor_trouble, self._tor_trouble, self._lag, self._slow_zookeeper,
             self._lost_answer, self._junk, self._maintain, self._server_restart, self._outage_without_data,
-            self._twin,
+            self._twin, self._upgrade, self._lonely_server, self._clock_jump, self._cable, self._fibre,
         ]  # fmt: skip
         self.monitor.excuse_all("storm", 10_000)
         async with asyncio.TaskGroup() as group:
             for fault in self.random.sample(faults, self.random.randint(3, 8)):
                 group.create_task(self._after_a_while(fault, 20.0))
+            if self.random.random() < HOURS:
+                group.create_task(self._hours())
         await self._mended()
         self.tell("the storm is over")
         self.monitor.pardon()
@@ -168,7 +190,7 @@ class Story:
         await self._pause(0, most)
         if move in (
             self._slow_zookeeper, self._lag, self._server_restart, self._expire, self._partition,
-            self._lost_answer, self._stall, self._outage,
+            self._lost_answer, self._stall, self._outage, self._lonely_server,
         ):  # fmt: skip
             async with self._ill():
                 await move()
@@ -211,6 +233,11 @@ class Story:
             if not self.world.ensemble.servers[name].up:
                 self.world.ensemble.start(name)
 
+    def _unplug_ensemble(self) -> None:
+        """Without power: a story of hours is told faster when nobody refuses anything."""
+        for name in self.world.ensemble.servers:
+            self.world.ensemble.unplug(name)
+
     async def _until_left(self, pod: Pod) -> None:
         if pod.life is not None:
             await asyncio.wait((pod.life.task,))
@@ -220,24 +247,36 @@ class Story:
     async def _restart(self) -> None:
         """One pod after another, each by SIGTERM."""
         for pod in self.random.sample(list(self.world.pods.values()), self.random.randint(1, 2)):
-            if pod is self.spare or not pod.running or pod.leaving or self._last(pod):
-                continue
-            self.tell(f"{pod.name} is told to leave")
-            pod.terminate()
-            await self._until_left(pod)
-            self.tell(f"{pod.name} has left")
-            await self._pause(0.1, 4)
-            if not pod.alive:
-                pod.start()
-                self.tell(f"{pod.name} starts")
-            await self._pause(4, 8)
+            await self._restart_one(pod)
+
+    async def _upgrade(self) -> None:
+        """A fleet from algorithm N to N+1, pod by pod, and mostly back."""
+        for algorithms in (RESTLESS, ALGORITHMS)[: self.random.choice((1, 2, 2))]:
+            for pod in [each for each in self.world.pods.values() if each.name == each.id]:
+                pod.algorithms = algorithms
+                self.tell(f"{pod.name}: a version that can place by {sorted(algorithms)} is installed")
+                await self._restart_one(pod)
+
+    async def _restart_one(self, pod: Pod) -> None:
+        if pod is self.spare or not pod.running or pod.leaving or self._last(pod):
+            return
+        self.tell(f"{pod.name} is told to leave")
+        pod.terminate()
+        await self._until_left(pod)
+        self.tell(f"{pod.name} has left")
+        await self._pause(0.1, 4)
+        if not pod.alive:
+            pod.start()
+            self.tell(f"{pod.name} starts")
+        await self._pause(4, 8)
 
     def _last(self, pod: Pod) -> bool:
         """Whether nobody else could serve what it serves, for certain and for a while."""
         if self.kind == "storm":
             return False
         steady = [each for each in self.world.pods.values() if each is not pod and each.name in self.steady()]
-        return not steady or not self.world.ensemble.ready
+        served = {name for each in steady for name in each.services}
+        return not pod.services.keys() <= served or not self.world.ensemble.ready
 
     def steady(self) -> set[str]:
         return {
@@ -274,24 +313,32 @@ class Story:
         await self._until_left(self.spare)
 
     async def _reconfigure(self) -> None:
-        """From configuration X to X+1, pod by pod: a VIP more or less, pins moved, other weights."""
-        before = self.service
-        chosen = self.random.choice(("add", "remove", "pins"))
-        all_vips, pins = before.vips, dict(before.pins)
+        """From configuration X to X+1, pod by pod: a VIP more or less, another policy, weights."""
+        name = self.random.choice(list(self.services))
+        before = self.services[name]
+        chosen = self.random.choice(("add", "remove", "pins", "copies", "standby", "weights"))
+        all_vips, pins, changes = before.vips, dict(before.pins), {}
         if chosen == "add":
-            all_vips = (*all_vips, Vip(f"192.0.2.{100 + self.random.randint(0, 100)}"))
+            all_vips = (*all_vips, Vip(f"{NETS[name]}.{100 + self.random.randint(0, 100)}"))
         elif chosen == "remove" and len(all_vips) > 1:
             all_vips = all_vips[1:]
-        elif pins:
+        elif chosen == "pins" and pins:
             names = [f"p{n}" for n in range(3)]
             pins = {vip: self.random.choice(names) for vip in pins}
+        elif chosen == "copies":
+            changes = {"copies": 3 - before.copies}
+        elif chosen == "standby":
+            changes = {"standby": Standby.HOT if before.standby is Standby.NONE else Standby.NONE}
         pins = {vip: pod for vip, pod in pins.items() if vip in all_vips}
-        self.service = replace(before, vips=tuple(dict.fromkeys(all_vips)), pins=pins)
-        self.tell(f"new configuration ({chosen}): {len(self.service.vips)} VIPs, pins {dict(pins)}")
-        self.monitor.wanted = frozenset(self.service.vips)
+        self.services[name] = replace(before, vips=tuple(dict.fromkeys(all_vips)), pins=pins, **changes)
+        self.tell(f"new configuration ({chosen}): {self.services[name]}")
+        self._want()
         for pod in list(self.world.pods.values()):
-            pod.configure(self.service)
-            await self._pause(0, 2)
+            if chosen == "weights":
+                pod.weight = self.random.choice((1, 1, 2, 3))
+            if name in pod.services:
+                pod.configure(self.services[name])
+                await self._pause(0, 2)
 
     # ---- ZooKeeper ----
 
@@ -355,6 +402,18 @@ class Story:
             self.world.network.mend(pod.name, server)
         self.tell(f"{pod.name} reaches {servers} again")
 
+    async def _lonely_server(self) -> None:
+        """One server and the others do not hear each other, which it notices late."""
+        name = self.random.choice(list(self.world.ensemble.servers))
+        if not self.world.ensemble.ready:
+            return
+        self.tell(f"{name} is cut off from the other servers")
+        self.world.ensemble.isolate(name, self.random.uniform(1, 10))
+        await self._pause(2, 20)
+        self.world.ensemble.rejoin(name)
+        self.tell(f"{name} is back among the servers")
+        await self._pause(1, 3)
+
     async def _lost_answer(self) -> None:
         for _ in range(self.random.randint(1, 3)):
             which = self.random.choice(("Transaction", "Transaction", "SetData", "Create2"))
@@ -380,15 +439,35 @@ class Story:
         self.tell("ZooKeeper is down")
         self._ensemble_down()
         await self._pause(2, 30)
+        self._forget()
+        await self._pause(12, 25)
+
+    def _forget(self) -> None:
         self._ensemble_down()  # whoever started one meanwhile
         self.world.ensemble.lose_everything()
         self._ensemble_up()
         self.tell("ZooKeeper is back, and has forgotten everything")
+
+    async def _hours(self) -> None:
+        """ZooKeeper is away for hours; whatever else befalls the pods is over long before its end."""
+        self.tell("ZooKeeper is without power")
+        self._unplug_ensemble()
+        for _ in range(self.random.randint(1, 3)):
+            await self._pause(30, 1200)
+            await self.random.choice(
+                (self._crash, self._flap, self._stall, self._tor_trouble, self._restart)
+            )()
+        await self._pause(1800, 7200)
+        if self.random.random() < 0.5 and not (self.world.drains or self.world.maintenance):
+            self._forget()
+        else:
+            self._ensemble_up()
+            self.tell("ZooKeeper is back")
         await self._pause(12, 25)
 
     async def _junk(self) -> None:
         """A record that nobody can read."""
-        path = member_path(ROOT, SERVICE, "stranger~1f")
+        path = member_path(ROOT, self.random.choice(list(self.services)), "stranger~1f")
         octets = self.random.choice((b"", b"{", b'{"schema":9}', b"x" * 600_000))
         self.tell(f"somebody writes {octets[:20]!r} into {path}")
         try:
@@ -425,6 +504,13 @@ class Story:
             pod.resume()
             self.tell(f"{pod.name} continues")
 
+    async def _clock_jump(self) -> None:
+        """A machine slept, by its clock alone."""
+        pod = self._pod()
+        if pod is not None and pod.life is not None:
+            self.tell(f"the clock of {pod.name} jumps")
+            pod.life.suspended += self.random.choice((5, 60, 86400))
+
     async def _crash(self) -> None:
         pod = self._pod()
         if pod is None:
@@ -454,11 +540,12 @@ class Story:
         suffering = self.monitor.of(pod)
         self.monitor.excuse(suffering, f"{pod.name} failed", 1.5 + self.world.session_timeout)
         if self.random.random() < 0.5:
-            pod.healthy = False
-            self.tell(f"{pod.name} is unhealthy")
+            names = list(pod.services)
+            pod.failing = frozenset(self.random.sample(names, self.random.randint(1, len(names))))
+            self.tell(f"{pod.name} is unhealthy: {sorted(pod.failing)}")
         else:
-            count = self.random.randint(1, len(pod.service.vips))
-            pod.broken = frozenset(self.random.sample(pod.service.vips, count))
+            count = self.random.randint(1, len(pod.vips))
+            pod.broken = frozenset(self.random.sample(pod.vips, count))
             self.tell(f"{pod.name} is unhealthy for {sorted(pod.broken)}")
         pod.tell_health()
 
@@ -485,14 +572,44 @@ class Story:
                 fabric.hear_again(tor)
         self.tell(f"{tor} is well")
 
+    async def _cable(self) -> None:
+        """A pod and one of its ToRs do not hear each other."""
+        pod = self._pod()
+        if pod is None:
+            return
+        tor, network = self.random.choice(pod.tors), self.world.network
+        self.tell(f"{pod.name} and {tor} do not hear each other")
+        async with self._ill():  # what is announced meanwhile is not acknowledged there
+            network.cut(pod.name, tor)
+            self.world.fabric.reconsider(pod.name)
+            await self._pause(1, 25)
+            network.mend(pod.name, tor)
+            self.world.fabric.reconsider(pod.name)
+            self.tell(f"{pod.name} and {tor} hear each other again")
+
+    async def _fibre(self) -> None:
+        """Two routers do not hear each other."""
+        fabric = self.world.fabric
+        spine = self.random.choice([name for name in fabric.routers if name.startswith("spine")])
+        other = self.random.choice(sorted(fabric.routers[spine].neighbours.keys() - fabric.down))
+        if other in fabric.routers[spine].lost:
+            return
+        self.tell(f"{spine} and {other} do not hear each other")
+        fabric.part(spine, other)
+        await self._pause(1, 25)
+        if other not in fabric.down:
+            fabric.rejoin(spine, other)
+        self.tell(f"{spine} and {other} hear each other again")
+
     async def _maintain(self) -> None:
         if not self.world.ensemble.ready:
             return
         self.world.maintenance_takes = 120.0  # in a storm ZooKeeper may be away just now
-        self.tell("maintenance")
-        await self.world.maintain()
+        service = self.random.choice(list(self.services))
+        self.tell(f"maintenance of {service}")
+        await self.world.maintain(service)
         await self._pause(2, 10)
-        await self.world.maintain(on=False)
+        await self.world.maintain(service, on=False)
         self.tell("maintenance is over")
 
     async def _twin(self) -> None:
@@ -503,7 +620,7 @@ class Story:
         name = f"{elder.name}-twin"
         if name in self.world.pods:
             return
-        twin = self.world.add(name, self.service, rack=elder.zone, pod_id=elder.id)
+        twin = self.world.add(name, *elder.services.values(), rack=elder.zone, pod_id=elder.id)
         self.tell(f"{name} starts with the id of {elder.name}")
         twin.start()
         await self._pause(3, 15)
@@ -544,21 +661,29 @@ class Story:
 
     def _same(self, before: Mapping[str, Mapping[Vip, int]], gone: Pod, suffering: frozenset[Vip]) -> None:
         after = self.monitor.snapshot()
-        if self.service.copies > 1:
-            return  # who has one copy is no candidate for another: a bound may be exceeded, and then mended
+        # Who has one of several copies is no candidate for another: a bound may be exceeded, and then mended.
+        single = {vip for each in self.services.values() if each.copies == 1 for vip in each.vips}
         for name in before.keys() - {gone.name}:
-            for vip in set(self.world.all_vips()) - suffering:
+            for vip in single - suffering:
                 if before[name].get(vip) != after[name].get(vip):
                     raise Violation(self.world, f"MOVED: {vip} at {name}, when {gone.name} was gone")
 
     async def _hold(self) -> None:
-        """ZooKeeper alone is away, for long: nothing changes, not one UPDATE."""
+        """ZooKeeper alone is away, for long, and back with its data or without: not one UPDATE."""
         before, updates = self.monitor.snapshot(), self.world.fabric.updates
-        self.tell("ZooKeeper is down")
-        self._ensemble_down()
-        await asyncio.sleep(self.random.choice((5.0, 30.0, 120.0, 300.0)))
-        self._ensemble_up()
-        self.tell("ZooKeeper is back")
+        if self.random.random() < HOURS * 4:
+            self.tell("ZooKeeper is without power")
+            self._unplug_ensemble()
+            await asyncio.sleep(self.random.uniform(1800, 4 * 3600))
+        else:
+            self.tell("ZooKeeper is down")
+            self._ensemble_down()
+            await asyncio.sleep(self.random.choice((5.0, 30.0, 120.0, 300.0)))
+        if self.random.random() < 0.3:
+            self._forget()
+        else:
+            self._ensemble_up()
+            self.tell("ZooKeeper is back")
         await asyncio.sleep(20)
         if self.world.fabric.updates != updates or self.monitor.snapshot() != before:
             raise Violation(
@@ -575,18 +700,29 @@ class Story:
         await asyncio.sleep(3)
         await self.monitor.settle(40)
         after = self.monitor.snapshot()
-        if not self.service.pins and self.service.copies == 1:
-            weights = {name: pod.weight for name, pod in self.world.pods.items() if pod.alive}
-            whole, count = sum(weights.values()), len(self.service.vips)
-            bounds = {name: -(-weight * count // whole) for name, weight in weights.items()}
-            held = {name: [vip for vip, rank in before[name].items() if rank == 0] for name in before}
-            above = sum(max(0, len(held[name]) - bounds.get(name, 0)) for name in held)
-            moved = sum(1 for name in held for vip in held[name] if after[name].get(vip) != 0)
-            if moved > above:
-                raise Violation(self.world, f"MOVED {moved} at a join, at most {above}: {before} {after}")
+        for service in self.services.values():
+            if not service.pins and service.copies == 1:
+                self._few_moved(service, before, after)
         self.tell("spare is told to leave")
         self.spare.terminate()
         await self._until_left(self.spare)
+
+    def _few_moved(
+        self,
+        service: Service,
+        before: Mapping[str, Mapping[Vip, int]],
+        after: Mapping[str, Mapping[Vip, int]],
+    ) -> None:
+        there = {
+            name: pod for name, pod in self.world.pods.items() if pod.alive and service.name in pod.services
+        }
+        whole, count = sum(pod.weight for pod in there.values()), len(service.vips)
+        bounds = {name: -(-pod.weight * count // whole) for name, pod in there.items()}
+        held = {name: [vip for vip in service.vips if before[name].get(vip) == 0] for name in before}
+        above = sum(max(0, len(held[name]) - bounds.get(name, 0)) for name in held)
+        moved = sum(1 for name in held for vip in held[name] if after[name].get(vip) != 0)
+        if moved > above:
+            raise Violation(self.world, f"MOVED {moved} at a join, at most {above}: {before} {after}")
 
     async def _tor_down(self) -> None:
         tor = self.random.choice([tor for rack in self.world.racks.values() for tor in rack])

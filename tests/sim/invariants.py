@@ -5,12 +5,12 @@ a violation from its first instant, unless what has happened excuses it, for the
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sim.cluster import Pod, World, prefix_of
 from sim.ways import Seconds, now
-from vipd.coord.member import LastResort, Standby, Takeover, Vip, Word
+from vipd.coord.member import LastResort, Service, Standby, Takeover, Vip, Word
 
 AT_ONCE: Seconds = 0.01  # a turn of the loop, and the moment in which the world tells the pod
 CARRIED: Seconds = 2.0  # for the slowest fabric to pass a withdrawal on
@@ -131,19 +131,25 @@ class Monitor:
             pod
             for pod in self.world.pods.values()
             if pod.running
+            and (service := pod.service_of(vip)) is not None
             and pod.serves(vip)
             and not pod.leaving
             and pod.id not in self.world.drains
             and pod.life is not None
             and pod.life.probed
-            and self.connected(pod)
+            and self.connected(pod, service)
         ]
 
-    def connected(self, pod: Pod) -> bool:
-        """A ToR of its carries what it says to the edge."""
-        fabric = self.world.fabric
-        lines = {(line.pod, line.tor) for line in fabric.lines if line.up}
-        return any((pod.name, tor) in lines | fabric.attached and fabric.whole(tor) for tor in pod.tors)
+    def connected(self, pod: Pod, service: Service) -> bool:
+        """A ToR of its carries what it says to the edge, and it has as many sessions as it needs."""
+        fabric, network = self.world.fabric, self.world.network
+        lines = {(line.pod, line.tor) for line in fabric.lines if line.up} | fabric.attached
+        up = [tor for tor in pod.tors if (pod.name, tor) in lines and network.reaches(pod.name, tor)]
+        return len(up) >= service.min_sessions and any(map(fabric.whole, up))
+
+    def services(self, vip: Vip) -> list[Service]:
+        """As every pod that serves a VIP is configured."""
+        return [service for pod in self.world.pods.values() if (service := pod.service_of(vip)) is not None]
 
     def announcers(self, vip: Vip) -> frozenset[str]:
         pods = self.world.pods
@@ -159,9 +165,10 @@ class Monitor:
             self.world.tell(f"    {vip}: edge {sorted(announcers)}")
             watch.believed = announcers
         fit = self.fit(vip)
-        service = next(pod.service for pod in self.world.pods.values() if vip in pod.service.vips)
-        copies = 1 if self.ill else service.copies
-        absent = self.world.maintenance or vip not in self.wanted
+        services = self.services(vip)
+        # From one number of copies to another, pods are told one by one.
+        copies = 1 if self.ill else min(service.copies for service in services)
+        absent = services[0].name in self.world.maintenance or vip not in self.wanted
         owed = 0 if absent else min(copies, len({pod.id for pod in fit}))
         if announcers and not watch.lit:
             watch.lit = True
@@ -191,17 +198,22 @@ class Monitor:
         watch.reached = min(owed, max(watch.reached, len(announcers)))
 
     def _zombie(self, pod: Pod) -> None:
-        if not pod.running or pod.service.last_resort is LastResort.KEEP:
+        if not pod.running:
             return
-        routes = pod.routes()
-        for vip in pod.service.vips:
+        for service in pod.services.values():
+            if service.last_resort is not LastResort.KEEP:
+                self._dead(pod, service)
+
+    def _dead(self, pod: Pod, service: Service) -> None:
+        routes, maintenance = pod.routes(), service.name in self.world.maintenance
+        for vip in service.vips:
             key = pod.name, vip
-            if pod.serves(vip) and not self.world.maintenance:
+            if pod.serves(vip) and not maintenance:
                 self._since.pop(key, None)
                 continue
             since = self._since.setdefault(key, now())
-            patience = CARRIED if self.world.maintenance else AT_ONCE
-            if self.world.maintenance and pod.serves(vip):
+            patience = CARRIED if maintenance else AT_ONCE
+            if maintenance and pod.serves(vip):
                 patience = max(patience, self.world.maintenance_takes)
             if vip in routes and now() > since + patience:
                 raise Violation(self.world, f"ZOMBIE {pod.name} announces {vip}, which it must not")
@@ -216,31 +228,39 @@ class Monitor:
         lines: dict[Vip, set[object]] = {}
         for vip in self.world.all_vips():
             fit = self.fit(vip)
-            service = fit[0].service if fit else None
+            service = fit[0].service_of(vip) if fit else None
             told = fabric.announced(prefix_of(vip))
             ranks = {pod.name: pod.routes()[vip] for pod in self.world.pods.values() if vip in pod.routes()}
             if set(told) != set(ranks):
                 return f"{vip}: the ToRs believe {told}, the pods say {ranks}"
-            if service is None or self.world.maintenance:
-                if ranks and self.world.maintenance:
+            if service is None:
+                continue
+            if service.name in self.world.maintenance:
+                if ranks:
                     return f"{vip}: announced by {ranks} in maintenance"
                 continue
-            first = sorted(name for name, rank in ranks.items() if rank == 0)
-            others = sorted(rank for rank in ranks.values() if rank > 0)
-            count = min(service.copies, len(fit))
-            pin = service.pins.get(vip)
-            if service.takeover is Takeover.ALL and pin and pin not in {pod.id for pod in fit}:
-                count = len(fit)
-            if len(first) != count:
-                return f"{vip}: rank 0 at {first}, owed {count} of {[pod.name for pod in fit]}"
-            if pin in {pod.id for pod in fit} and pin not in {self.world.pods[name].id for name in first}:
-                return f"{vip}: pinned to {pin}, at {first}"
-            standbys = min(service.standbys, len(fit) - count) if service.standby is Standby.HOT else 0
-            if others != list(range(1, standbys + 1)):
-                return f"{vip}: standbys at ranks {others}, owed {standbys}"
+            if why := self._ranked(vip, service, fit, ranks):
+                return why
             lines[vip] = {pod.life.lines.get(vip) for pod in fit if pod.life is not None}
             if len(lines[vip]) > 1:
                 return f"{vip}: no AGREEMENT: {lines[vip]}"
+        return ""
+
+    def _ranked(self, vip: Vip, service: Service, fit: Sequence[Pod], ranks: Mapping[str, int]) -> str:
+        """Why those who announce a VIP are not those who ought to, at the ranks they ought to."""
+        first = sorted(name for name, rank in ranks.items() if rank == 0)
+        others = sorted(rank for rank in ranks.values() if rank > 0)
+        ids = {pod.id for pod in fit}
+        count, pin = min(service.copies, len(fit)), service.pins.get(vip)
+        if service.takeover is Takeover.ALL and pin and pin not in ids:
+            count = len(fit)
+        if len(first) != count:
+            return f"{vip}: rank 0 at {first}, owed {count} of {[pod.name for pod in fit]}"
+        if pin in ids and pin not in {self.world.pods[name].id for name in first}:
+            return f"{vip}: pinned to {pin}, at {first}"
+        standbys = min(service.standbys, len(fit) - count) if service.standby is Standby.HOT else 0
+        if others != list(range(1, standbys + 1)):
+            return f"{vip}: standbys at ranks {others}, owed {standbys}"
         return ""
 
     async def settle(self, within: Seconds, *, still: Seconds = 8.0) -> None:

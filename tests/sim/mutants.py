@@ -97,6 +97,29 @@ MUTANTS = {
             "path, octets = self._path(view.own), self._octets(wish.record)\n        self._believed = octets",
         ),
     ),
+    "placing by the newest that oneself can": _mutant(
+        "crash_in_an_upgrade",
+        ("placement", "return min((max(algorithms), *others))", "return max(algorithms)"),
+    ),
+    "placing by what those who are eligible can": _mutant(
+        "drain_in_an_upgrade",
+        (
+            "case",
+            "(sibling.record.algorithm for sibling in others)",
+            "(sibling.record.algorithm for sibling in others if _able(sibling, drains))",
+        ),
+    ),
+    "counting the 2T from the loss": _mutant(
+        "hours_without_zookeeper_or_its_data",
+        ("trust", "until = now + 2 * view", "until = before.trusted_until + 2 * view"),
+    ),
+    "counting as there whoever goes": _mutant(
+        "gone_in_an_outage", ("trust", "    if back:", "    if before is not None:")
+    ),
+    "counting as there for ever who has not come back": _mutant(
+        "gone_in_an_outage_with_all_data",
+        ("trust", "not in here and now < each.until}", "not in here}"),
+    ),
     "trusting a view behind a hung read": _mutant(
         "hung_reads",
         ("trust", "return min(view.trusted_until, hung)", "return view.trusted_until"),

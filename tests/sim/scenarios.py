@@ -5,10 +5,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+from algorithms import NEW, RESTLESS, restless
 from sim.cluster import SERVICE, Pod, World, prefix_of, vips
 from sim.invariants import Monitor, Violation
 from sim.ways import Seconds, now
 from vipd.coord.member import CoordinationLoss, LastResort, Service, Standby, Vip, Word
+from vipd.coord.placement import ALGORITHMS, Algorithms, place
+from vipd.coord.zk_session import REFUSED
 
 V = Vip("192.0.2.1")
 W = Vip("192.0.2.2")  # of p1 and p2 the first has the higher score
@@ -230,10 +233,11 @@ async def hung_reads() -> None:
 
 async def hours_without_zookeeper(*, forgets: bool) -> None:
     """ZooKeeper is away for hours, and back with or without its data: not one UPDATE."""
-    async with stage(racks="12", vips=vips(4), pins={V: "p1"}) as (world, monitor):
+    async with stage(racks="121", vips=vips(6), pins={V: "p1"}) as (world, monitor):
         await start(world, monitor)
         before = world.fabric.updates
-        outage(world)
+        for name in world.ensemble.servers:
+            world.ensemble.unplug(name)
         await asyncio.sleep(2 * 3600)
         held(world, before)
         if forgets:
@@ -308,6 +312,105 @@ async def loss(policy: CoordinationLoss, *, stand: frozenset[Vip]) -> None:
         await monitor.settle(30)
 
 
+async def gone_in_an_outage(*, forgets: bool) -> None:
+    """Who goes while ZooKeeper is away counts as there for T after its return; 2T, where it has forgotten."""
+    async with stage(racks="121", vips=vips(6)) as (world, monitor):
+        await start(world, monitor)
+        outage(world)
+        await asyncio.sleep(20)
+        p0 = world.pods["p0"]
+        left_behind = monitor.of(p0)
+        assert left_behind
+        monitor.excuse(left_behind, "p0 is gone, and nobody can know", 100)
+        p0.crash()
+        await asyncio.sleep(60)
+        if forgets:
+            world.ensemble.lose_everything()
+        power(world)
+        await until(lambda: world.ensemble.ready)
+        monitor.pardon()
+        remembered = REFUSED + 2 * world.session_timeout if forgets else world.session_timeout
+        monitor.excuse(left_behind, "ZooKeeper is back, and p0 may be, too", remembered + 1.5)
+        await monitor.settle(30)
+
+
+async def install(world: World, monitor: Monitor, algorithms: Algorithms) -> None:
+    """Restart every pod in another version, one by one; each is relieved at once, and all place alike."""
+    for pod in world.pods.values():
+        pod.algorithms = algorithms
+        pod.terminate()
+        await relieved(world, pod)
+        assert pod.life is not None
+        await asyncio.wait((pod.life.task,))
+        pod.start()
+        await monitor.settle(30)
+        lives = [each.life for each in world.pods.values() if each.life is not None]
+        lowest = min(max(life.algorithms) for life in lives)
+        for life in lives:
+            if life.places_by != {lowest}:
+                raise Violation(world, f"{life.pod.name} places by {life.places_by}, not by {lowest}")
+
+
+async def relieved(world: World, pod: Pod) -> None:
+    """Wait until nothing is announced by a pod that gives way, which takes `settle`. Raises Violation."""
+    ends = now() + 1.8  # before it would have passed over who does not claim
+    while pod.routes():
+        if now() > ends:
+            raise Violation(world, f"NOT RELIEVED: {pod.name} still announces {sorted(pod.routes())}")
+        await asyncio.sleep(0.1)
+
+
+async def upgrade() -> None:
+    """A fleet is upgraded to an algorithm that moves nearly everything, pod by pod, and back."""
+    async with stage(racks="121", vips=vips(9), standby=Standby.HOT) as (world, monitor):
+        await start(world, monitor)
+        before = world.fabric.updates
+        await install(world, monitor, RESTLESS)
+        moves = monitor.moves
+        await install(world, monitor, ALGORITHMS)
+        assert monitor.moves > moves, "neither algorithm moves anything"
+        assert world.fabric.updates > before
+
+
+async def crash_in_an_upgrade() -> None:
+    """A pod dies in a fleet of two versions: who takes what it had is agreed on."""
+    async with stage(racks="1212", vips=vips(9)) as (world, monitor):
+        for name in ("p2", "p3"):
+            world.pods[name].algorithms = RESTLESS
+        await start(world, monitor)
+        p0 = world.pods["p0"]
+        monitor.excuse(monitor.of(p0), "p0 crashed", world.session_timeout + 1)
+        p0.crash()
+        await monitor.settle(30)
+
+
+async def drain_in_an_upgrade() -> None:
+    """The last pod of the old version is drained: it hands over to those to whom the old algorithm gives."""
+    async with stage(racks="1212", vips=vips(10)) as (world, monitor):
+        for pod in world.pods.values():
+            pod.algorithms = {1: restless} if pod.name == "p0" else {1: restless, 2: place}
+        await start(world, monitor)
+        await world.drain("p0")
+        await relieved(world, world.pods["p0"])
+        await monitor.settle(30)
+
+
+async def a_version_too_far() -> None:
+    """Who does not know the old algorithm any more shares nothing with who does: two announce, never none."""
+    async with stage(racks="12", vips=vips(4)) as (world, monitor):
+        p1 = world.pods["p1"]
+        p1.algorithms = NEW
+        await start(world, monitor, "p0")
+        p1.start()
+        await asyncio.sleep(20)
+        if p1.routes().keys() != set(vips(4)):
+            raise Violation(world, f"p1 knows of nobody, and announces {sorted(p1.routes())} alone")
+        p1.terminate()
+        assert p1.life is not None
+        await asyncio.wait((p1.life.task,))
+        await monitor.settle(30)
+
+
 async def at_offsets(story: Callable[[Seconds], Awaitable[None]]) -> None:
     """The same at several moments, of which each may be the one."""
     for tenth in range(0, 30, 2):
@@ -329,6 +432,12 @@ SCENARIOS: dict[str, Callable[[], Awaitable[None]]] = {
     "hung_reads": hung_reads,
     "hours_without_zookeeper": lambda: hours_without_zookeeper(forgets=False),
     "hours_without_zookeeper_or_its_data": lambda: hours_without_zookeeper(forgets=True),
+    "gone_in_an_outage": lambda: gone_in_an_outage(forgets=False),
+    "gone_in_an_outage_with_all_data": lambda: gone_in_an_outage(forgets=True),
+    "upgrade": upgrade,
+    "crash_in_an_upgrade": crash_in_an_upgrade,
+    "drain_in_an_upgrade": drain_in_an_upgrade,
+    "a_version_too_far": a_version_too_far,
     "clock_jump": clock_jump,
     "checks_fail_everywhere": checks_fail_everywhere,
     "loss_own": lambda: loss(CoordinationLoss.OWN, stand=frozenset((V,))),
