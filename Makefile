@@ -51,7 +51,7 @@ interop: setup ## against BIRD, FRR and GoBGP in network namespaces; as root
 	$(PYTEST) --dist loadfile tests/interop
 
 bench: setup $(VENV)/.bench ## vipd beside its peers on the same jobs: one table; JOBS="idle burst" picks
-	$(BIN)/python -m bench $(JOBS)
+	PYTHONPATH=tests $(BIN)/python -m bench $(JOBS)
 
 clean: ## remove what the other verbs made
 	rm -rf $(VENV) build dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from bench import jobs, scale
+from bench import ensemble, jobs, scale
 
 JOBS: dict[str, Callable[[], Iterable[jobs.Row]]] = {
     "first-update": jobs.first_update,
@@ -22,6 +22,9 @@ JOBS: dict[str, Callable[[], Iterable[jobs.Row]]] = {
     "full-table": jobs.full_table,
     "one-member-1k": partial(scale.one_member, 1_000, 1_000),
     "one-member-10k": partial(scale.one_member, 10_000, 100),
+    "members-30": partial(ensemble.members, 30),
+    "members-100": partial(ensemble.members, 100),
+    "members-300": partial(ensemble.members, 300),
 }
 
 
@@ -31,15 +34,15 @@ def main(names: list[str]) -> int:
         print(f"no such job: {', '.join(sorted(unknown))}; there are {', '.join(JOBS)}", file=sys.stderr)
         return 64
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}\n")
-    print(f"| {'job':<62} | {'speaker':<9} | {'figure':>12} | vipd / it |")
-    print(f"|{'-' * 64}|{'-' * 11}|{'-' * 14}|{'-' * 11}|")
+    print(f"| {'job':<70} | {'speaker':<9} | {'figure':>12} | vipd / it |")
+    print(f"|{'-' * 72}|{'-' * 11}|{'-' * 14}|{'-' * 11}|")
     for name in names or JOBS:
         ours: dict[str, float] = {}
         for job, speaker, figure, unit in JOBS[name]():
             if speaker == "vipd":
                 ours[job] = figure
             ratio = f"{ours[job] / figure:9.2f}" if speaker != "vipd" and figure > 0 and job in ours else ""
-            print(f"| {job:<62} | {speaker:<9} | {figure:>8.2f} {unit:<3} | {ratio:>9} |", flush=True)
+            print(f"| {job:<70} | {speaker:<9} | {figure:>8.2f} {unit:<3} | {ratio:>9} |", flush=True)
     return 0
 
 

@@ -1,7 +1,7 @@
 """Pods without BGP for the jobs of scale: what they announce, every neighbour has acknowledged at once."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from ipaddress import IPv4Address
@@ -10,6 +10,7 @@ from time import thread_time
 
 from vipd.bgp.route import Route
 from vipd.bgp.speaker import Standing
+from vipd.bgp.wire import Prefix
 from vipd.config.sections import Config, CoordinationConfig, ServiceConfig, SpeakerConfig
 from vipd.coord.directory import Directory
 from vipd.coord.ensemble import Ensemble, Server
@@ -89,16 +90,27 @@ class LightPod:
         verdicts = self.steering.announcements.value[SERVICE].verdicts
         return frozenset(vip for vip, verdict in verdicts.items() if verdict.rank == 0)
 
+    def stand(self, *, sessions_up: int) -> None:
+        """Have so many sessions: of none at all, nothing has been acknowledged, nor is carried."""
+        routes = self.steering.rib.value.routes if sessions_up else {}
+        self._stand(routes, sessions_up)
+
     def _see(self, service: str, view: View | None) -> None:
         views = {} if view is None else {service: view}
         self.facts.set(replace(self.facts.value, views=views))
 
     async def _acknowledge(self) -> None:
         async for rib in self.steering.rib:
-            standing = replace(
-                self.facts.value.standing, acknowledged=rib.routes, carried=frozenset(rib.routes)
-            )
-            self.facts.set(replace(self.facts.value, standing=standing))
+            self._stand(rib.routes, self.facts.value.standing.sessions_up)
+
+    def _stand(self, routes: Mapping[Prefix, Route], sessions_up: int) -> None:
+        standing = Standing(
+            sessions_up=sessions_up,
+            sessions_configured=SESSIONS,
+            acknowledged=routes,
+            carried=frozenset(routes),
+        )
+        self.facts.set(replace(self.facts.value, standing=standing))
 
 
 class Turns:

@@ -142,7 +142,7 @@ class Directory(Protocol):
             nodes: single ones.
             folders: those whose children are wanted.
             sync: wait first until our server has seen all that any server had seen when we asked.
-            afresh: ask for everything, believing no earlier reading.
+            afresh: ask of everything whether it has changed, hint or no hint.
 
         Raises:
             DirectoryLost, AccessDenied (of a folder).

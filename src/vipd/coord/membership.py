@@ -38,7 +38,8 @@ from vipd.latest import Latest
 log = structlog.get_logger()
 
 APART: Final[Seconds] = 0.05  # between two readings, and between two writings: what comes closer is one
-AFRESH: Final[Seconds] = 60.0  # between two readings that believe nothing, give or take a quarter
+AFRESH: Final[Seconds] = 60.0  # between two readings that believe no watch, give or take a quarter
+MANY: Final = 300  # members: of more, that is longer, so that what all ask grows with them, not their square
 AGAIN: Final[tuple[Seconds, Seconds]] = (0.1, 5.0)  # after a refusal; doubles from the one to the other
 LEAVING: Final[Seconds] = 1.0  # for our record to be deleted
 
@@ -221,9 +222,10 @@ class Seat:
         link = self._directory.link.value
         if reading.generation != link.generation:
             raise DirectoryLost("what was read belongs to an earlier connection", sent=False)
-        if afresh:
-            self._afresh_at = now + AFRESH * (0.75 + self._jitter() / 2)
         view = self._roster.view(reading, link)
+        if afresh:
+            longer = max(1.0, len(view.members) / MANY)
+            self._afresh_at = now + AFRESH * longer * (0.75 + self._jitter() / 2)
         members = reading.folders[self._roster.folders[0]]
         self._own = None if members is None else members.get(view.own)
         self._tell(view)

@@ -30,6 +30,8 @@ class Watched(Generic[T]):
         believe: a path and the response.
         denied: a path and its stat: it is there, and we may not read it. May raise.
         full: a path as the servers know it.
+        stamp: what no two states of a path share, of a response; None: responses do not tell. Where it is
+            known, what was read before is asked for that alone, and is read again if that has changed.
     """
 
     def __init__(
@@ -39,32 +41,44 @@ class Watched(Generic[T]):
         believe: Callable[[str, Response], T],
         denied: Callable[[str, Response], T],
         full: Callable[[str], str],
+        stamp: Callable[[Response], object] | None = None,
     ) -> None:
         self._request = request
         self._believe = believe
         self._denied = denied
         self._full = full
+        self._stamp = stamp
         self._standing: dict[str, T | None] = {}  # None: nothing is there, and its coming is watched for
+        self._read: dict[str, tuple[object, T]] = {}  # with its stamp; it may have changed since
 
     def fired(self, path: str | None) -> None:
         """Stop believing a path; None: any."""
-        if path is None:
-            self._standing.clear()
-        else:
+        if path is not None:
             self._standing.pop(path, None)
+            self._read.pop(path, None)
+        elif self._standing:  # else nothing was read over the last connection, and nothing is newer
+            self._read = {path: self._read[path] for path in self._standing if path in self._read}
+            self._standing.clear()
+
+    def forget(self) -> None:
+        """Take nothing that was read for what may still be so: its stamps may be given again."""
+        self._read.clear()
 
     async def read(
         self, wire: Wire, paths: Collection[str], *, afresh: bool, listed: bool = False
     ) -> dict[str, T | None]:
         """What is at each path, believed or asked for; None: nothing.
 
-        The coming of what was `listed` is not watched for: the list is. `afresh`: nothing is believed.
+        The coming of what was `listed` is not watched for: the list is. `afresh`: no watch is believed.
         Raises DirectoryLost, DirectoryRefused.
         """
         look: _Look[T] = _Look(
             found={} if afresh else {path: self._standing[path] for path in paths if path in self._standing},
             refused={},
         )
+        if self._stamp is not None:
+            read = [path for path in paths if path not in look.found and path in self._read]
+            await self._each(wire, protocol.ExistsRequest, read, partial(self._compare, look, self._stamp))
         for _ in range(ROUNDS):
             missing = [path for path in paths if path not in look.found]
             if not missing:
@@ -82,7 +96,18 @@ class Watched(Generic[T]):
         if answer.error:
             look.refused[path] = answer.error
         else:
-            look.found[path] = self._standing[path] = self._believe(path, answer.response)
+            value = look.found[path] = self._standing[path] = self._believe(path, answer.response)
+            if self._stamp is not None:
+                self._read[path] = self._stamp(answer.response), value
+
+    def _compare(
+        self, look: "_Look[T]", stamp: Callable[[Response], object], path: str, answer: Answer
+    ) -> None:
+        """Believe what was read before if its stamp is the same still; else it will be read."""
+        before = self._read.pop(path, None)
+        if before is not None and not answer.error and before[0] == stamp(answer.response):
+            self._read[path] = before
+            look.found[path] = self._standing[path] = before[1]
 
     def _note_existence(self, look: "_Look[T]", path: str, answer: Answer) -> None:
         if answer.error == exc.NoNode.error_code:

@@ -53,6 +53,7 @@ class ZooKeeper:
             believe=lambda path, response: _node(path, response.data or b"", response.stat),
             denied=lambda path, response: _node(path, None, response.stat),
             full=self._full,
+            stamp=_stamp,
         )
         self._names = Watched[tuple[str, ...]](
             request=protocol.GetChildrenRequest,
@@ -154,6 +155,8 @@ class ZooKeeper:
 
     def _heard(self, path: str | None) -> None:
         own = None if path is None else path.removeprefix(self._chroot) or "/"
+        if path is None and self.link.value.new_session:  # the old one may have gone with all data
+            self._nodes.forget()
         self._nodes.fired(own)
         self._names.fired(own)
         self._hints.set(self._hints.value + 1)
@@ -224,6 +227,15 @@ async def _answer(answer: asyncio.Future[Answer], path: str) -> Response:
 
 def _deny(path: str, _: Response) -> Never:
     raise refusal(exc.NoAuth.error_code, path)
+
+
+def _stamp(response: Response) -> object:
+    """All that tells two states of a node apart: of its data, and of who may read them."""
+    stat = response.stat
+    return (
+        *(stat.created_zxid, stat.created, stat.ephemeral_owner),
+        *(stat.last_modified_zxid, stat.modified, stat.version, stat.data_length, stat.acl_version),
+    )
 
 
 def _below(folder: str, names: Iterable[str]) -> list[str]:

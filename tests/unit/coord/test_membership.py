@@ -5,7 +5,7 @@ from dataclasses import replace
 from structlog.testing import capture_logs
 
 from sim.loop import simulated
-from vipd.coord import layout, memory
+from vipd.coord import layout, membership, memory
 from vipd.coord.directory import AccessDenied, DirectoryLost
 from vipd.coord.member import Order, Phase, Record, Release, Unreadable, View, Vip
 from vipd.coord.membership import Wish, take_part
@@ -192,6 +192,20 @@ async def test_a_steady_pod_writes_nothing_and_reads_afresh_once_a_minute():
         await pass_by(600)
         assert {name for _, name in one.directory.calls} == {"read"}
         assert one.directory.count("read") == 10
+
+
+@simulated
+async def test_where_members_are_many_each_reads_afresh_more_rarely(monkeypatch):
+    monkeypatch.setattr(membership, "MANY", 2)
+    tree = memory.Tree()
+    async with pod(tree) as one, memory.join(tree) as foreign:
+        await pass_by()
+        for number in range(3):
+            await foreign.create(f"{MEMBERS}/stray-{number}", ephemeral=True)
+        await pass_by(130)
+        one.directory.calls.clear()
+        await pass_by(600)
+        assert one.directory.count("read") == 5
 
 
 @simulated

@@ -9,7 +9,16 @@ from aiozk import exc
 
 from directory_contract import BOUND, DirectoryContract, hinted, settled
 from vipd.coord import ensemble, zookeeper
-from vipd.coord.directory import AccessDenied, Create, DirectoryLost, DirectoryRefused, LinkState, NoNode
+from vipd.coord.directory import (
+    AccessDenied,
+    Create,
+    Delete,
+    DirectoryLost,
+    DirectoryRefused,
+    LinkState,
+    NoNode,
+    Set,
+)
 from vipd.coord.zk_watched import ROUNDS
 from vipd.coord.zk_wire import LARGEST_REQUEST
 from vipd.coord.zookeeper import ZooKeeper
@@ -85,21 +94,48 @@ async def test_only_what_was_hinted_is_asked_for_again():
             asked(server)
             await theirs.read(**watched)
             assert asked(server) == consequence
-        await theirs.read(**watched, afresh=True)
-        assert asked(server) == ["GetChildren", "GetData", "GetData", "GetData"]
+        before = await theirs.read(**watched, afresh=True)
+        assert asked(server) == ["Exists", "Exists", "Exists", "GetChildren"]
+        server.realm.tree.apply([Set(path="/f/b", data=b"2")])
+        server.errors["Exists"] = [QUOTA]
+        after = await theirs.read(**watched, afresh=True)
+        assert asked(server) == ["Exists", "Exists", "GetChildren", "GetData", "GetData"]
+        assert (before.folders["/f"]["b"].data, after.folders["/f"]["b"].data) == (b"1", b"2")
+        assert before.folders["/f"]["c"] == after.folders["/f"]["c"]
 
 
-async def test_a_new_connection_believes_nothing_read_on_another():
+async def test_a_new_connection_asks_what_has_changed_since_the_last():
     server = Server()
     async with one(server) as directory:
-        before = await directory.read(nodes=["/"])
+        await directory.create("/f")
+        for name in ("kept", "changed", "gone"):
+            await directory.create(f"/f/{name}", b"old")
+        before = await directory.read(nodes=["/"], folders=["/f"])
+        for connection in (1, 2):
+            hints = directory.hints.value
+            server.reset_all()
+            changes = [Set(path="/f/changed", data=b"new"), Delete(path="/f/gone")]
+            server.realm.tree.apply(changes[:connection])
+            await hinted(directory, hints)
+            asked(server)
+            after = await directory.read(nodes=["/"], folders=["/f"])
+            assert after.generation == before.generation + connection == directory.link.value.generation
+            assert after.folders["/f"]["changed"].data == b"new"
+            assert after.folders["/f"]["kept"] == before.folders["/f"]["kept"]
+            assert asked(server) == sorted(["GetChildren", *["Exists"] * (5 - connection), "GetData"])
+
+
+async def test_a_new_session_believes_nothing_read_in_another():
+    server = Server()
+    async with one(server) as directory:
+        await directory.read(nodes=["/"])
         hints = directory.hints.value
+        server.realm.lose_everything()
         server.reset_all()
         await hinted(directory, hints)
         asked(server)
-        after = await directory.read(nodes=["/"])
+        await directory.read(nodes=["/"])
         assert asked(server) == ["GetData"]
-        assert after.generation == before.generation + 1 == directory.link.value.generation
 
 
 async def test_what_may_not_be_read_costs_only_itself():
