@@ -1,7 +1,10 @@
 """A made-up instant in the life of a pod: two ToRs, one of them down, and two services."""
 
+import json
 from ipaddress import IPv4Address
+from typing import TypeVar
 
+from vipd import status
 from vipd.bgp.iana import Family
 from vipd.bgp.peer import Cause, Down, Negotiated, PeerConfig, PeerStatus, State
 from vipd.bgp.route import Policy, Route
@@ -10,6 +13,7 @@ from vipd.config.sections import Config, ServiceConfig, SpeakerConfig
 from vipd.coord.member import Announcements, Phase, Service, Verdict, Vip, Word
 from vipd.health import Check, CheckStatus, ExecProbe, Health, HttpProbe, Result
 from vipd.status import Observed, Reading
+from vipd.steps import Steps
 
 NOW = 1000.0  # loop seconds
 WALL = 1_795_248_000.0  # 2026-11-21T08:00:00Z
@@ -165,3 +169,23 @@ def observed(**changes: object) -> Observed:
         "lag_max": 0.012,
     }
     return Observed(**{**fields, **changes})
+
+
+T = TypeVar("T")
+
+
+def whole(steps: Steps[T]) -> T:
+    """Take all steps at once."""
+    try:
+        while True:
+            next(steps)
+    except StopIteration as end:
+        return end.value
+
+
+def snapshot(observed: Observed):
+    return json.loads(whole(status.snapshot(observed)))
+
+
+def unready(observed: Observed) -> tuple[str, ...]:
+    return whole(status.unready(observed))

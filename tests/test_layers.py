@@ -16,6 +16,7 @@ PURE = {
     "vipd.maintenance",
     "vipd.sharing",
     "vipd.status",
+    "vipd.steps",
     "vipd.text",
     "vipd.text.layout",
     "vipd.text.neighbors",

@@ -21,6 +21,7 @@ from vipd.imports import staged
 from vipd.latest import Latest
 from vipd.listeners import Place, listening, spell
 from vipd.status import Observed, snapshot, unready
+from vipd.steps import Steps
 from vipd.words import clause
 
 if TYPE_CHECKING:
@@ -31,12 +32,14 @@ log = structlog.get_logger()
 Seconds = float
 Source = Callable[[], Observed]
 Answer = tuple[int, str, bytes]  # HTTP status, content type, body
-Answers = Mapping[str, Callable[[], Answer]]  # by path; each call renders the page anew
+Page = Steps[Answer]
+Answers = Mapping[str, Callable[[], Page]]  # by path; each call renders the page anew
 Orders = Mapping[str, Callable[[Any], object]]  # by path: from JSON to JSON, or ValueError: why not
 
 CONNECTIONS: Final = 16  # at a time, on each listener; more are closed at once
 PATIENCE: Final[Seconds] = 10.0  # for a connection, from its first octet to the last of our answer
-REST: Final = 4  # a page that took t to render is not rendered again for 4 t
+TURN: Final[Seconds] = 0.01  # for which a page is rendered before others have as long
+REST: Final = 4  # when a page took t to render, none is for 4 t
 GRACE: Final[Seconds] = 1.0  # for answers under way, when a listener goes
 RETRY: Final[Seconds] = 1.0  # doubles up to:
 RETRY_MAX: Final[Seconds] = 60.0
@@ -95,20 +98,24 @@ def _answers(source: Source) -> Answers:
 
     process = metrics.of_the_process()
 
-    def healthz() -> Answer:
+    def healthz() -> Page:
+        yield
         return 200, JSON, _json({"alive": True})  # the loop answers: that is all it says
 
-    def readyz() -> Answer:
-        why = unready(source())
+    def readyz() -> Page:
+        why = yield from unready(source())
         return 503 if why else 200, JSON, _json({"ready": not why, "unready": why})
 
-    def status() -> Answer:
-        return 200, JSON, _json(snapshot(source()))
+    def status() -> Page:
+        text = yield from snapshot(source())
+        return 200, JSON, text + b"\n"
 
-    def scrape() -> Answer:
-        return 200, metrics.CONTENT_TYPE, metrics.page(source(), process)
+    def scrape() -> Page:
+        text = yield from metrics.page(source(), process)
+        return 200, metrics.CONTENT_TYPE, text
 
-    def maintenance() -> Answer:
+    def maintenance() -> Page:
+        yield
         return 200, JSON, _json({"maintenance": dict(source().maintenance)})
 
     return {
@@ -127,16 +134,24 @@ class _Pace:
         self._turn = asyncio.Lock()
         self._rested_at: Seconds = 0.0
 
-    async def render(self, page: Callable[[], Answer]) -> Answer:
+    async def render(self, page: Page) -> Answer:
         loop = asyncio.get_running_loop()
         async with self._turn:
             await asyncio.sleep(self._rested_at - loop.time())
-            began = loop.time()
+            worked, began = 0.0, loop.time()
             try:
-                return page()
+                while True:
+                    next(page)
+                    if (turn := loop.time() - began) >= TURN:
+                        worked += turn
+                        await asyncio.sleep(turn)
+                        began = loop.time()
+            except StopIteration as end:
+                answer: Answer = end.value
+                return answer
             finally:
                 ended = loop.time()
-                self._rested_at = ended + REST * (ended - began)
+                self._rested_at = ended + REST * (worked + ended - began)
 
 
 async def _answer(request: "web.BaseRequest", answers: Answers, orders: Orders, pace: _Pace) -> Answer:
@@ -147,7 +162,7 @@ async def _answer(request: "web.BaseRequest", answers: Answers, orders: Orders, 
     if order is None and request.method not in METHODS:
         return 405, JSON, _json({"error": f"{request.method} is not allowed", "allowed": METHODS})
     try:
-        return await (pace.render(page) if order is None else _obey(request, order))
+        return await (pace.render(page()) if order is None else _obey(request, order))
     except Exception:
         log.exception("request_failed", path=request.path)
         return 500, JSON, _json({"error": "this is a bug in vipd; its log has the traceback"})

@@ -23,6 +23,7 @@ from vipd.config.sections import ServiceConfig
 from vipd.coord.account import lost
 from vipd.coord.member import Verdict, Vip, Word
 from vipd.status import DIRECTIONS, MESSAGES, RESULTS, Observed
+from vipd.steps import Steps, batched
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -45,10 +46,13 @@ def of_the_process() -> CollectorRegistry:
     return registry
 
 
-def page(observed: Observed, process: CollectorRegistry) -> bytes:
+def page(observed: Observed, process: CollectorRegistry) -> Steps[bytes]:
     """Render the text exposition format, version 0.0.4."""
-    families = Families(observed)
-    return generate_latest(process) + generate_latest(families) + "".join(_of_vips(observed)).encode()
+    pieces = [generate_latest(process) + generate_latest(Families(observed))]
+    for some in batched(_of_vips(observed)):
+        pieces.append("".join(some).encode())
+        yield
+    return b"".join(pieces)
 
 
 class Families(Collector):

@@ -6,6 +6,7 @@ Values and their rendering as JSON. Counts and differences of time are made here
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from json import dumps
 from shlex import join
 from typing import Any, assert_never
 
@@ -28,6 +29,7 @@ from vipd.health import (
     Result,
     TcpProbe,
 )
+from vipd.steps import Steps, batched
 
 SCHEMA = 1  # of the JSON; grows when a field changes its meaning or goes, not when one is added
 
@@ -113,7 +115,7 @@ class Observed:
             yield vip, verdicts.get(vip)
 
 
-def unready(observed: Observed) -> tuple[str, ...]:
+def unready(observed: Observed) -> Steps[tuple[str, ...]]:
     """Say why traffic should not be counted on yet, a sentence a cause; empty: ready.
 
     Ready is: running, and every VIP of every service announced and told to at least one Established peer.
@@ -125,11 +127,13 @@ def unready(observed: Observed) -> tuple[str, ...]:
     causes: list[str] = []
     for service in observed.config.services:
         vips_by_cause: dict[str, list[Vip]] = {}
-        for vip, verdict in observed.verdicts(service):
-            told = any(observed.prefixes.get(vip) in prefixes for prefixes in hearing.values())
-            cause = _unready(observed, service, vip, verdict, told=told)
-            if cause is not None:
-                vips_by_cause.setdefault(cause, []).append(vip)
+        for some in batched(observed.verdicts(service)):
+            for vip, verdict in some:
+                told = any(observed.prefixes.get(vip) in prefixes for prefixes in hearing.values())
+                cause = _unready(observed, service, vip, verdict, told=told)
+                if cause is not None:
+                    vips_by_cause.setdefault(cause, []).append(vip)
+            yield
         for cause, vips in vips_by_cause.items():
             causes.append(f"{service.service.name}: {_some(vips)} {cause}")
     return tuple(causes)
@@ -170,11 +174,15 @@ def _excused(observed: Observed, service: ServiceConfig, verdict: Verdict) -> bo
     return True
 
 
-def snapshot(observed: Observed) -> Json:
+def snapshot(observed: Observed) -> Steps[bytes]:
     """Render everything as the JSON of `/status`. Durations are seconds up to now."""
     config = observed.config
-    why = unready(observed)
-    return {
+    why = yield from unready(observed)
+    services = []
+    for service in config.services:
+        told = yield from _service(observed, service)
+        services.append(told)
+    everything = {
         "schema": SCHEMA,
         "version": observed.version,
         "pod": observed.pod,
@@ -204,8 +212,8 @@ def snapshot(observed: Observed) -> Json:
         "maintenance": dict(observed.maintenance),
         "coordination": _coordination(observed, config.coordination),
         "neighbors": [_neighbor(observed, observed.peer(name)) for name in config.neighbors],
-        "services": [_service(observed, service) for service in config.services],
     }
+    return b'%b, "services": [%b]}' % (dumps(everything).encode()[:-1], b", ".join(services))
 
 
 def when(epoch: Epoch) -> str:
@@ -337,32 +345,39 @@ def _error(observed: Observed, error: Down | None, at: Seconds | None) -> Json |
     }
 
 
-def _service(observed: Observed, service: ServiceConfig) -> Json:
+def _service(observed: Observed, service: ServiceConfig) -> Steps[bytes]:
     checks = [observed.check(key, check) for key, check in service.checks.items()]
     hearing = tuple(observed.hearing().items())
     held = observed.held
     shared = observed.account(service)
-    return {
-        "name": service.service.name,
-        "health": health(checks).value,
-        "vips": [
-            {
-                "vip": vip,
-                "verdict": verdict.word.value if verdict is not None else None,
-                "rank": verdict.rank if verdict is not None else None,
-                "reason": verdict.reason if verdict is not None else "not yet decided upon",
-                "for": _ago(observed, verdict.since) if verdict is not None else None,
-                "announced": verdict is not None and verdict.rank is not None,
-                "announced_to": [name for name, told in hearing if observed.prefixes.get(vip) in told],
-                "neighbors": _audience(service, vip),
-                "held": None if held is None else vip in held,
-                "sharing": shared and sharing.vip(shared.vips[vip]),
-            }
-            for vip, verdict in observed.verdicts(service)
-        ],
+    vips = []
+    for some in batched(observed.verdicts(service)):
+        told_of = [
+            dumps(
+                {
+                    "vip": vip,
+                    "verdict": verdict.word.value if verdict is not None else None,
+                    "rank": verdict.rank if verdict is not None else None,
+                    "reason": verdict.reason if verdict is not None else "not yet decided upon",
+                    "for": _ago(observed, verdict.since) if verdict is not None else None,
+                    "announced": verdict is not None and verdict.rank is not None,
+                    "announced_to": [name for name, told in hearing if observed.prefixes.get(vip) in told],
+                    "neighbors": _audience(service, vip),
+                    "held": None if held is None else vip in held,
+                    "sharing": shared and sharing.vip(shared.vips[vip]),
+                }
+            )
+            for vip, verdict in some
+        ]
+        vips.append(", ".join(told_of).encode())
+        yield
+    before = {"name": service.service.name, "health": health(checks).value}
+    after = {
         "coordination": shared and sharing.service(shared),
         "checks": [_check(observed, status) for status in checks],
     }
+    head, tail = dumps(before).encode()[:-1], dumps(after).encode()[1:]
+    return b'%b, "vips": [%b], %b' % (head, b", ".join(vips), tail)
 
 
 def _audience(service: ServiceConfig, vip: Vip) -> list[str] | None:

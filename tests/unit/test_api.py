@@ -300,20 +300,44 @@ async def test_pages_leave_the_loop_most_of_its_time():
     loop = asyncio.get_running_loop()
     spent: list[float] = []
 
-    def page() -> api.Answer:
-        began = loop.time()
-        while loop.time() < began + 0.01:
-            pass
-        spent.append(loop.time() - began)
+    def page() -> api.Page:
+        for _ in range(2):
+            began = loop.time()
+            while loop.time() < began + api.TURN:
+                pass
+            spent.append(loop.time() - began)
+            yield
         return 200, "", b""
 
     began = loop.time()
     async with asyncio.TaskGroup() as group:
         for _ in range(5):
-            group.create_task(pace.render(page))
+            group.create_task(pace.render(page()))
     elapsed = loop.time() - began
     # After the last one nobody need rest; and on a busy machine a page takes longer than it meant to.
-    assert elapsed >= sum(spent) + 0.95 * api.REST * sum(spent[:-1])
+    assert elapsed >= sum(spent) + 0.95 * api.REST * sum(spent[:-2])
+
+
+async def test_a_long_page_is_rendered_turn_by_turn():
+    loop = asyncio.get_running_loop()
+    others = 0  # turns that others had
+    seen: list[int] = []
+
+    def page() -> api.Page:
+        for _ in range(5):
+            began = loop.time()
+            while loop.time() < began + api.TURN:
+                pass
+            seen.append(others)
+            yield
+        return 200, "", b"whole"
+
+    rendering = asyncio.create_task(api._Pace().render(page()))
+    while not rendering.done():
+        others += 1
+        await asyncio.sleep(0)
+    assert await rendering == (200, "", b"whole")
+    assert sorted(set(seen)) == seen
 
 
 async def test_a_port_that_is_taken_is_said_once_and_taken_when_free(config, events, monkeypatch):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from scene import CONFIG, V4, observed
+from scene import CONFIG, V4, observed, snapshot
 from vipd import __version__, api
 from vipd.cli import VERBS
 from vipd.config import ApiConfig
@@ -20,7 +20,6 @@ from vipd.coord.member import Service, Vip
 from vipd.grammar import parser
 from vipd.latest import Latest
 from vipd.listeners import listening
-from vipd.status import snapshot
 from vipd.text import explain, neighbor, neighbors, status, vips, why
 
 ROOT = Path(__file__).parent.parent.parent

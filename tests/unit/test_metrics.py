@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from scene import CONFIG, NOW, UP, V4, V6, WALL, observed
+from scene import CONFIG, NOW, UP, V4, V6, WALL, observed, whole
 from shared_scene import LINK, ORDER, insight, shared, view
 from vipd.bgp.peer import State
 from vipd.coord.account import Insight
@@ -32,7 +32,7 @@ def samples(text: str) -> dict[tuple[str, frozenset], float]:
 
 class Page:
     def __init__(self, process, scene=None, **changes):
-        self.text = page(scene or observed(**changes), process).decode()
+        self.text = whole(page(scene or observed(**changes), process)).decode()
         self.samples = samples(self.text)
 
     def __call__(self, name: str, /, **labels: str) -> float | None:
@@ -251,7 +251,7 @@ def test_the_document_names_every_metric_with_its_type_and_labels(process):
         )
     }
     known = insight(view())
-    text = page(shared(known, held=frozenset()), process).decode()
+    text = whole(page(shared(known, held=frozenset()), process)).decode()
     types = dict(re.findall(r"^# TYPE (vipd_\w+) (\w+)$", text, re.MULTILINE))
     labels: dict[str, frozenset] = {}
     for name, found in samples(text):

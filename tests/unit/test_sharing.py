@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from scene import NOW, V4, V6
+from scene import NOW, V4, V6, snapshot, unready
 from shared_scene import APEX, LINK, ME, MEMBERS, ORDER, insight, member, record, shared, view
 from vipd import sharing as as_json
 from vipd.bgp.wire import Prefix
@@ -13,7 +13,6 @@ from vipd.coord.account import Insight, survey
 from vipd.coord.decision import decide
 from vipd.coord.directory import LinkState
 from vipd.coord.member import CoordinationLoss, Phase, Service, Standby
-from vipd.status import snapshot, unready
 from vipd.text import explain, members, shared_why, status, why
 
 SETTLED = {"seen": view(read_at=NOW - 3, trusted_until=NOW + 3), "at": NOW - 1}

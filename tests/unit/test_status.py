@@ -3,13 +3,31 @@ from dataclasses import replace
 
 import pytest
 
-from scene import ANNOUNCEMENTS, CHECKS, CONFIG, DOWN, HTTP, NOW, PREFIXES, SPARE, UP, V4, V6, observed
+from scene import (
+    ANNOUNCEMENTS,
+    CHECKS,
+    CONFIG,
+    DOWN,
+    HTTP,
+    NOW,
+    PREFIXES,
+    SPARE,
+    UP,
+    V4,
+    V6,
+    observed,
+    snapshot,
+    unready,
+)
+from vipd import status
 from vipd.bgp.peer import State
+from vipd.bgp.route import Route
 from vipd.bgp.wire import Prefix
 from vipd.config.sections import ServiceConfig
 from vipd.coord.member import Announcements, Phase, Service, Verdict, Vip, Word
 from vipd.health import Check, CheckStatus, ExecProbe, FileProbe, Health, HttpProbe, NerveProbe, TcpProbe
-from vipd.status import Reading, health, snapshot, target, unready, when
+from vipd.status import Reading, health, target, when
+from vipd.steps import STEP
 
 
 def assigned(*vips: Vip) -> Announcements:
@@ -225,3 +243,12 @@ def test_the_scene_is_what_it_says():
     assert observed().check("apex/http", HTTP) is CHECKS["apex/http"]
     assert [vip for vip, _ in observed().verdicts(CONFIG.services[0])] == [V4, V6]
     assert ANNOUNCEMENTS.keys() == {"apex", "spare"}
+
+
+def test_many_vips_are_told_of_in_steps():
+    many = tuple(Vip(f"10.0.{n >> 8}.{n & 255}") for n in range(3 * STEP))
+    service = ServiceConfig(service=Service(name="wide", vips=many), routes=dict.fromkeys(many, Route()))
+    scene = observed(config=replace(CONFIG, services=(service,)), announcements={})
+    assert len(list(status.snapshot(scene))) == 2 * len(list(status.unready(scene))) == 6
+    (told,) = snapshot(scene)["services"]
+    assert [vip["vip"] for vip in told["vips"]] == list(many)

@@ -3,7 +3,7 @@
 From what a pod decided by, or from what a bystander reads. Nothing is decided here.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from vipd.coord import trust
@@ -138,17 +138,6 @@ def account(service: Service, pod: str, insight: Insight, now: Seconds) -> Accou
     believed = known.view
     siblings = trust.siblings(known)
     seats = trust.counted(siblings)
-    lines = memory.placed[1]
-    claims: dict[Vip, list[Claim]] = {}
-    for sibling in siblings:
-        heard = memory.heard.get(sibling.name)
-        for vip, rank in sibling.record.announcing.items():
-            since = heard.since.get(vip) if heard is not None else None
-            age = None if since is None else now - since
-            claims.setdefault(vip, []).append(Claim(pod=sibling.pod, rank=rank, age=age))
-    for vip, rank in memory.claims.items():
-        claims.setdefault(vip, []).append(Claim(pod=pod, rank=rank))
-    waits = _Waits(service, memory, now)
     present = {*seats, pod}
     return Account(
         trusted=known.trusted,
@@ -158,16 +147,7 @@ def account(service: Service, pod: str, insight: Insight, now: Seconds) -> Accou
         maintenance=known.maintenance.order,
         kept=known.maintenance.kept,
         unpinned={vip: pin for vip, pin in service.pins.items() if believed and pin not in present},
-        vips={
-            vip: Sharing(
-                pin=service.pins.get(vip),
-                assigned=lines.get(vip, NOBODY).assigned,
-                standbys=lines.get(vip, NOBODY).standbys,
-                claims=_in_order(claims.get(vip, ())),
-                awaited=waits.of(vip, lines.get(vip, NOBODY)),
-            )
-            for vip in service.vips
-        },
+        vips=_Vips(service, pod, memory, siblings, now),
         outage=None if known.trusted or believed is None else max(0.0, now - trust.ends(believed)),
     )
 
@@ -219,6 +199,46 @@ def survey(service: Service, view: View, now: Seconds) -> Account:
         unpinned={vip: pin for vip, pin in service.pins.items() if pin not in seats},
         vips=vips,
     )
+
+
+class _Vips(Mapping[Vip, Sharing]):
+    """How the VIPs of a service are shared: each is looked at when it is asked for."""
+
+    def __init__(
+        self, service: Service, pod: str, memory: Memory, siblings: Sequence[trust.Sibling], now: Seconds
+    ) -> None:
+        self._service = service
+        self._pod = pod
+        self._memory = memory
+        self._siblings = siblings
+        self._now = now
+        self._waits = _Waits(service, memory, now)
+
+    def __getitem__(self, vip: Vip) -> Sharing:
+        line = self._memory.placed[1].get(vip, NOBODY)
+        return Sharing(
+            pin=self._service.pins.get(vip),
+            assigned=line.assigned,
+            standbys=line.standbys,
+            claims=_in_order(self._claims(vip)),
+            awaited=self._waits.of(vip, line),
+        )
+
+    def __iter__(self) -> Iterator[Vip]:
+        return iter(self._service.vips)
+
+    def __len__(self) -> int:
+        return len(self._service.vips)
+
+    def _claims(self, vip: Vip) -> Iterator[Claim]:
+        for sibling in self._siblings:
+            rank = sibling.record.announcing.get(vip)
+            if rank is not None:
+                heard = self._memory.heard.get(sibling.name)
+                since = None if heard is None else heard.since.get(vip)
+                yield Claim(pod=sibling.pod, rank=rank, age=None if since is None else self._now - since)
+        if vip in self._memory.claims:
+            yield Claim(pod=self._pod, rank=self._memory.claims[vip])
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 from dataclasses import replace
 
-from scene import CONFIG, DOWN, UP, observed
-from vipd.status import snapshot
+from scene import CONFIG, DOWN, UP, observed, snapshot
 from vipd.text import neighbor, neighbors
 
 TABLE = """\

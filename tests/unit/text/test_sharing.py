@@ -2,11 +2,10 @@ import json
 
 import pytest
 
-from scene import NOW, V4
+from scene import NOW, V4, snapshot
 from shared_scene import LINK, ORDER, insight, shared, view
 from vipd.coord.member import Order
 from vipd.sharing import order
-from vipd.status import snapshot
 from vipd.text import explain, local_maintenance, maintenance, members, ordered, status, why
 
 AS = "as web-7 in zone r1"

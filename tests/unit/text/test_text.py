@@ -1,7 +1,7 @@
 from dataclasses import replace
 
-from scene import CONFIG, NOW, PREFIXES, UP, V4, observed
-from vipd.status import Reading, snapshot
+from scene import CONFIG, NOW, PREFIXES, UP, V4, observed, snapshot
+from vipd.status import Reading
 from vipd.text import status
 
 SCREEN = """\

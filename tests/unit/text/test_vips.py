@@ -1,8 +1,7 @@
 from dataclasses import replace
 
-from scene import CHECKS, CONFIG, SPARE, UP, V4, V6, observed
+from scene import CHECKS, CONFIG, SPARE, UP, V4, V6, observed, snapshot
 from vipd.bgp.iana import Family
-from vipd.status import snapshot
 from vipd.text import explain, vips, why
 from vipd.text.vips import service_table
 
