@@ -16,6 +16,7 @@ from aiozk import protocol
 from bench.fleet import LightPod, pod_id
 from bench.jobs import Row, vips
 from interop.zookeeper import LoopbackEnsemble
+from vipd.coord import membership
 from vipd.coord.ensemble import Ensemble, Server
 from vipd.coord.member import Vip
 from vipd.coord.zookeeper import ZooKeeper, connect
@@ -23,7 +24,7 @@ from vipd.coord.zookeeper import ZooKeeper, connect
 T = 10.0  # seconds: hundreds of members share one loop, which is busy for a while after each change
 VIPS = 100
 CALM = 3.0  # seconds without an octet, but for pings
-REST = 120.0  # seconds, in which everybody has read afresh
+REST = 120.0  # seconds, in which everybody reads afresh, twice
 AT_ONCE = 25  # members that join together
 ZONES = 8
 
@@ -33,6 +34,7 @@ class Meter:
 
     def __init__(self) -> None:
         self.requests: Counter[str] = Counter()
+        self.lines: set[_Metered] = set()  # that are open
         self.octets = 0
         self.last = 0.0  # when anything but a ping was asked, or told; CLOCK_MONOTONIC
 
@@ -51,6 +53,11 @@ class Meter:
     async def open_wire(self, wire: Callable[[], asyncio.Protocol], address: str, server: Server) -> None:
         loop = asyncio.get_running_loop()
         await loop.create_connection(lambda: _Metered(self, wire()), address, server.port)
+
+    def cut(self) -> None:
+        """End every connection."""
+        for line in list(self.lines):
+            line.abort()
 
     def told(self, octets: int) -> None:
         self.octets += octets
@@ -85,6 +92,7 @@ class _Metered(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
+        self._meter.lines.add(self)
         self._wire.connection_made(self)
 
     def data_received(self, data: bytes) -> None:
@@ -92,6 +100,7 @@ class _Metered(asyncio.Protocol):
         self._wire.data_received(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._meter.lines.discard(self)
         self._wire.connection_lost(exc)
 
     def write(self, octets: bytes) -> None:
@@ -183,6 +192,7 @@ async def _measure(number: int, servers: LoopbackEnsemble) -> list[tuple[str, fl
             (f"{what}, quiet after", meter.last - began, "s"),
         ))
 
+    afresh, membership.AFRESH = membership.AFRESH, 1e6  # for now: it is no part of a change
     async with _fleet(number, servers, meter) as fleet:
         one = fleet[number // 2].pod
         await look("one member's session count changes", lambda: one.stand(sessions_up=1))
@@ -193,6 +203,8 @@ async def _measure(number: int, servers: LoopbackEnsemble) -> list[tuple[str, fl
         fleet[-1] = Member(number - 1, fleet[0].servers, one.service.vips, meter)
         await look("it joins", fleet[-1].join)
         await _calm(meter)
+        membership.AFRESH = afresh
+        await look("all connections are lost", meter.cut)
         meter.forget()
         await asyncio.sleep(REST)
         rows.extend((

@@ -1,6 +1,7 @@
 """Pods without BGP for the jobs of scale: what they announce, every neighbour has acknowledged at once."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -72,7 +73,7 @@ class LightPod:
                         self._see,
                         root=ROOT,
                         pod=self.name,
-                        jitter=lambda: 0.5,
+                        jitter=random.random,
                     )
                 ),
             ]

@@ -3,7 +3,8 @@
     edge (BIRD) ── a1, a2 (BIRD) ── one, two      rack a
                └── b1, b2 (FRR)  ── three, four   rack b; four is a guest: off, unless a test starts it
 
-    hall: every pod and every ZooKeeper server has a port there, and so have the operators.
+    hall: every pod and every ZooKeeper server has a port there, and so have the operators. Rack b speaks to
+    ZooKeeper over TLS.
 
 Each pod has an AS of its own, so that the paths at the edge name it. What anybody said is in ledgers: at the
 edge that of the ToRs, at each pod its own.
@@ -12,17 +13,20 @@ edge that of the ToRs, at each pod its own.
 import signal
 import time
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+import trustme
 
 from interop import zookeeper
 from interop.bird import Bird
 from interop.frr import Frr
-from interop.ledger import Absence, Entry, Ledger, absences, tellers
+from interop.ledger import Absence, Entry, Ledger, Table, absences, tellers
 from interop.netns import Lab, Node, wait_for
 from interop.pod import VIPD, Pod, Service
 from interop.tor import Neighbor, Tor
 from interop.wiring import neighbor, service
+from interop.zookeeper import TLS_PORT
 from vipd.coord.layout import maintenance_path, member_path, write_order
 from vipd.coord.member import Order
 
@@ -34,6 +38,7 @@ ROOT = "/vipd"
 SERVICE = "apex"
 RACKS = "ab"
 CREDENTIALS = "vipd:secret"
+PORT = 2181
 T = 3.0  # as asked for, and granted
 GRACE = 2.0
 DRAIN_TIMEOUT = 6.0
@@ -45,18 +50,19 @@ class Server(zookeeper.Server):
 
     def __init__(self, node: Node, number: int, address: str) -> None:
         super().__init__(node.directory, number, address, enter=("ip", "netns", "exec", node.namespace))
-        self._node = node
+        self.node = node
 
     def mode(self) -> str:
         ask = f"exec 3<>/dev/tcp/{self.address}/2181 && echo srvr >&3 && timeout 1 cat <&3"
-        return self._node.run("bash", "-c", ask, check=False).partition("Mode: ")[2].partition("\n")[0]
+        return self.node.run("bash", "-c", ask, check=False).partition("Mode: ")[2].partition("\n")[0]
 
 
 class Member(Pod):
     """A pod of the fleet."""
 
-    def __init__(self, node: Node, pod_id: str, zone: str, number: int) -> None:
+    def __init__(self, node: Node, pod_id: str, zone: str, number: int, authority: Path | None) -> None:
         super().__init__(node)
+        self._authority = authority  # of the servers' certificates; None: it speaks to them in the clear
         self.pod_id = pod_id
         self.zone = zone
         self.asn = PODS_AS + number
@@ -69,29 +75,45 @@ class Member(Pod):
         self.service: Service = self.serve()
 
     def boot(self, servers: Collection[str], **coordination: object) -> None:
-        self.start(
-            speaker={"local-as": self.asn, "router-id": self.address},
-            neighbor=[neighbor(tor, "external", connect_retry=1) for tor in self.tors.values()],
-            service=[
+        tls = {} if self._authority is None else {"tls": True, "tls_ca": self._authority}
+        self._coordination = {
+            "servers": [f"{server}:{TLS_PORT if tls else PORT}" for server in servers],
+            **tls,
+            "pod_id": self.pod_id,
+            "zone": self.zone,
+            "session_timeout": T,
+            "grace": GRACE,
+            "auth_file": self.auth,
+            **coordination,
+        }
+        self.start(**self._sections())
+
+    def share_by(self, **policy: object) -> None:
+        """Take on another policy by which the VIPs are shared."""
+        self.reload(**self._sections(**policy))
+
+    def _sections(self, **policy: object) -> dict[str, object]:
+        return {
+            "speaker": {"local-as": self.asn, "router-id": self.address},
+            "neighbor": [neighbor(tor, "external", connect_retry=1) for tor in self.tors.values()],
+            "service": [
                 service(
                     *VIPS,
                     name=SERVICE,
                     check=[{"http": "http://127.0.0.1:8080/"}],
                     handback_delay=HAND_BACK,
                     handback_max=4 * HAND_BACK,
+                    **policy,
                 )
             ],
-            coordination={
-                "servers": list(servers),
-                "pod_id": self.pod_id,
-                "zone": self.zone,
-                "session_timeout": T,
-                "grace": GRACE,
-                "auth_file": self.auth,
-                **coordination,
-            },
-            drain={"timeout": DRAIN_TIMEOUT, "linger": 0.2},
-        )
+            "coordination": self._coordination,
+            "drain": {"timeout": DRAIN_TIMEOUT, "linger": 0.2},
+        }
+
+    def is_ready(self) -> bool:
+        """Whether an orchestrator would go on to the next pod."""
+        asked = ("curl", "--silent", "--output", "/dev/null", "--write-out", "%{http_code}")
+        return self.node.run(*asked, "http://127.0.0.1:9179/readyz", check=False) == "200"
 
     @property
     def runs(self) -> bool:
@@ -124,6 +146,11 @@ class Fleet:
         self._hall.ip("link", "add", "br0", "type", "bridge")
         self._hall.ip("link", "set", "br0", "up")
         self.ensemble = zookeeper.Ensemble([self._server(number) for number in (1, 2, 3)])
+        authority = trustme.CA()
+        for server in self.ensemble.servers:
+            server.speak_tls(authority)
+        self._authority = lab.directory / "authority.pem"
+        authority.cert_pem.write_to_path(str(self._authority))
         self.operator = self._housed("operator", "10.64.0.9")
         self._auth = self.operator.directory / "auth"
         self._auth.write_text(CREDENTIALS)
@@ -150,7 +177,8 @@ class Fleet:
     def _pod(self, number: int) -> Member:
         name = ("one", "two", "three", "four")[number - 1]
         node = self._housed(name, f"10.64.0.{10 + number}")
-        return Member(node, name, RACKS[number > 2], number)
+        rack = RACKS[number > 2]
+        return Member(node, name, rack, number, self._authority if rack == "b" else None)
 
     def _fabric(self) -> tuple[list[Tor], Tor, Ledger]:
         """ToR i has 10.61.i.1 towards the edge, and 10.62.i.2k towards pod k, which has the next."""
@@ -261,6 +289,18 @@ class Fleet:
         """Every UPDATE of a pod."""
         return [entry for pod in (*self.pods, self.guest) for entry in pod.said(since)]
 
+    def fewest(self, since: float) -> int:
+        """Of how many pods, at least, a ToR was told for each prefix, at every moment since then."""
+        tables = {pod.pod_id: Table(pod.tors.keys()) for pod in self.pods}
+        said = [(entry.at, pod.pod_id, entry) for pod in self.pods for entry in pod.ledger.entries()]
+        fewest = len(tables)
+        for at, pod_id, entry in sorted(said, key=lambda each: each[0]):
+            tables[pod_id].take(entry)
+            if at >= since:
+                told = [table.tellers().keys() for table in tables.values()]
+                fewest = min(fewest, *(sum(prefix in one for one in told) for prefix in PREFIXES))
+        return fewest
+
     def holders(self) -> dict[str, Member]:
         """Which pod announces a prefix to all of its ToRs: in a settled fleet, one."""
         return {prefix: pod for pod in self.pods for prefix in sorted(pod.announces())}
@@ -290,6 +330,41 @@ class Fleet:
             yield
         finally:
             pod.node.ip("link", "set", "hall0", "up")
+
+    @contextmanager
+    def connections(self, fault: str) -> Iterator[None]:
+        """Have a fault between all pods and all servers."""
+        with ExitStack() as stack:
+            for node, rule in self._faults(fault):
+                stack.enter_context(node.sending(rule))
+            yield
+
+    def _faults(self, fault: str) -> list[tuple[Node, str]]:
+        """On which machines, and what is done to packets there. Those of data bear PSH."""
+        ports = f"{{ {PORT}, {TLS_PORT} }}"
+        ours = f'oifname "hall0" tcp sport {ports} tcp flags & psh == psh'
+        match fault:
+            case "accepted, and no word said":  # in the handshake, and on connections that are there
+                return [(server.node, f"{ours} drop") for server in self.ensemble.servers]
+            case "reset at the first word":
+                rule = f"tcp dport {ports} tcp flags & psh == psh reject with tcp reset"
+                return [(pod.node, rule) for pod in self.pods]
+            case "reset once it is carried out":  # the answers to pings and to the handshake are shorter
+                rule = f"{ours} ip length > 120 reject with tcp reset"
+                return [(server.node, rule) for server in self.ensemble.servers]
+        raise ValueError(fault)
+
+    @contextmanager
+    def sharing_by(self, **policy: object) -> Iterator[None]:
+        """Have all pods share by another policy."""
+        for pod in self.pods:
+            pod.share_by(**policy)
+        try:
+            yield
+        finally:
+            for pod in self.pods:
+                if pod.runs:
+                    pod.share_by()
 
     @contextmanager
     def drained(self, pod: Member) -> Iterator[None]:

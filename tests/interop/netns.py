@@ -12,7 +12,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -107,6 +107,16 @@ class Node:
 
     def mend(self) -> None:
         self.run("nft", "delete table inet cut")
+
+    @contextlib.contextmanager
+    def sending(self, rule: str) -> Iterator[None]:
+        """Have a rule of nftables for what is sent from here."""
+        chain = f"chain o {{ type filter hook output priority 0; {rule}; }};"
+        self.run("nft", f"table inet sending {{ {chain} }}")
+        try:
+            yield
+        finally:
+            self.run("nft", "delete table inet sending")
 
 
 class Lab:
