@@ -273,6 +273,7 @@ class Seat:
         path, octets = self._path(view.own), self._octets(wish.record)
         if len(octets) > RECORD_OCTETS:
             raise DirectoryRefused(path, f"our record would have {len(octets)} octets of {RECORD_OCTETS}")
+        self._show(replace(view, unread_write=True))  # until the next reading, whatever the answer is
         try:
             if self._own is None:
                 await self._directory.create(path, octets, ephemeral=True)

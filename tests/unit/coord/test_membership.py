@@ -222,6 +222,20 @@ async def test_a_record_is_compared_with_what_was_read_back():
 
 
 @simulated
+async def test_a_view_is_marked_while_a_write_of_ours_is_not_read_back():
+    """Else a pod that claims, and begins to leave, lets go by a view that is older than its claim."""
+    async with pod(memory.Tree()) as one:
+        await pass_by()
+        shown = len(one.views) - 1
+        one.want(record(ONE))
+        await pass_by()
+        marks = [
+            (view.unread_write, ONE in view.members[view.own].record.announcing) for view in one.views[shown:]
+        ]
+        assert marks == [(False, False), (True, False), (False, True)]
+
+
+@simulated
 async def test_a_wish_that_was_decided_on_an_older_record_of_ours_is_not_carried_out():
     async with pod(memory.Tree(), wanted=record(ONE)) as one:
         await pass_by()
