@@ -92,6 +92,14 @@ def test_who_should_and_who_does():
     assert "  Read from ZooKeeper: 3 s ago\n" in page
 
 
+def test_every_vip_of_the_service_is_in_the_account():
+    scene = shared(insight(**SETTLED))
+    (apex,) = scene.config.services
+    account = scene.account(apex)
+    assert len(account.vips) == len(apex.service.vips)
+    assert {vip: one.pin for vip, one in account.vips.items()} == {V4: None, V6: "web-9"}
+
+
 def test_a_silent_pod_is_awaited_until_claim_timeout():
     mute = view(MEMBERS[0], member("web-8", 2, record()), read_at=NOW - 1.5)
     awaited = sharing(insight(mute, at=NOW), V4)["awaited"]

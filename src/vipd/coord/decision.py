@@ -289,13 +289,10 @@ _LOST: Final = (*_LOCAL, _held, _cold)
 
 # When a rule has nothing to say of any VIP: then ten thousand of them need not ask it one by one.
 _SILENT: Final[Mapping[Rule, Callable[[Case], bool]]] = {
-    _left: lambda case: case.me.phase not in (Phase.LEAVING, Phase.LEFT),
-    _maintenance: lambda case: case.me.maintenance is None and case.memory.trust.maintenance.order is None,
     _unhealthy: lambda case: case.me.failing is None and not case.me.failing_vips,
     _not_held: lambda case: case.me.held is None or case.me.held.issuperset(case.service.vips),
     _waiting: lambda case: trust.confirmed(case.memory.trust, case.me),
     _drained: lambda case: case.phase is not Phase.DRAINING,
-    _keeping: lambda case: not case.receipts,
     _standby: lambda case: case.service.standby is Standby.NONE,
     _damped: lambda case: not case.damped,
 }
