@@ -14,6 +14,7 @@ import signal
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from ipaddress import ip_network
 from pathlib import Path
 
 import trustme
@@ -31,8 +32,8 @@ from vipd.coord.layout import maintenance_path, member_path, write_order
 from vipd.coord.member import Order
 
 EDGE_AS, TORS_AS, PODS_AS = 65000, 65100, 65010
-VIPS = tuple(f"192.0.2.{number}" for number in range(1, 7))
-PREFIXES = frozenset(f"{vip}/32" for vip in VIPS)
+VIPS = ("192.0.2.1", "192.0.2.2", "192.0.2.3", "2001:db8::1", "2001:db8::2", "2001:db8::3")
+PREFIXES = frozenset(str(ip_network(vip)) for vip in VIPS)
 SHARE = 2  # of them is with each of three pods
 ROOT = "/vipd"
 SERVICE = "apex"
@@ -68,6 +69,7 @@ class Member(Pod):
         self.asn = PODS_AS + number
         self.address = f"10.64.0.{10 + number}"  # in the hall
         self.tors: dict[str, str] = {}  # the ToR's address by our own towards it
+        self.next_hops: dict[str, str] = {}  # for IPv6: our address towards each ToR, by the ToR's for IPv4
         self.auth = node.directory / "auth"
         self.auth.write_text(CREDENTIALS + "\n")
         self.auth.chmod(0o600)
@@ -95,7 +97,10 @@ class Member(Pod):
     def _sections(self, **policy: object) -> dict[str, object]:
         return {
             "speaker": {"local-as": self.asn, "router-id": self.address},
-            "neighbor": [neighbor(tor, "external", connect_retry=1) for tor in self.tors.values()],
+            "neighbor": [
+                neighbor(tor, "external", connect_retry=1, next_hop={"ipv6": self.next_hops[tor]})
+                for tor in self.tors.values()
+            ],
             "service": [
                 service(
                     *VIPS,
@@ -181,7 +186,10 @@ class Fleet:
         return Member(node, name, rack, number, self._authority if rack == "b" else None)
 
     def _fabric(self) -> tuple[list[Tor], Tor, Ledger]:
-        """ToR i has 10.61.i.1 towards the edge, and 10.62.i.2k towards pod k, which has the next."""
+        """ToR i has 10.61.i.1 towards the edge, and 10.62.i.2k towards pod k, which has the next.
+
+        Likewise fd61:i::1 and fd62:i::2k: the sessions are all IPv4, and what they tell is both.
+        """
         edge_node = self.lab.node("edge")
         tors: list[Tor] = []
         for number, (name, kind) in enumerate((("a1", Bird), ("a2", Bird), ("b1", Frr), ("b2", Frr)), 1):
@@ -189,9 +197,9 @@ class Fleet:
             self.lab.wire(edge_node, name, node, "edge")
             edge_node.ip("addr", "add", f"10.61.{number}.0/31", "dev", name)
             node.ip("addr", "add", f"10.61.{number}.1/31", "dev", "edge")
-            neighbors = [
-                Neighbor(address=f"10.61.{number}.0", peer_as=EDGE_AS, families=("ipv4",), hears=True)
-            ]
+            edge_node.ip("addr", "add", f"fd61:{number}::/127", "dev", name, "nodad")
+            node.ip("addr", "add", f"fd61:{number}::1/127", "dev", "edge", "nodad")
+            neighbors = [Neighbor(address=f"10.61.{number}.0", peer_as=EDGE_AS, hears=True)]
             for pod in (*self.pods, self.guest):
                 if pod.zone == name[0]:
                     place = 2 * (pod.asn - PODS_AS)
@@ -200,15 +208,17 @@ class Fleet:
                     node.ip("addr", "add", f"{ours}/31", "dev", pod.pod_id)
                     pod.node.ip("addr", "add", f"{theirs}/31", "dev", name)
                     pod.tors[theirs] = ours
-                    neighbors.append(Neighbor(address=theirs, peer_as=pod.asn, families=("ipv4",)))
+                    pod.next_hops[ours] = f"fd62:{number}::{place + 1:x}"
+                    node.ip("addr", "add", f"fd62:{number}::{place:x}/127", "dev", pod.pod_id, "nodad")
+                    pod.node.ip("addr", "add", f"{pod.next_hops[ours]}/127", "dev", name, "nodad")
+                    neighbors.append(Neighbor(address=theirs, peer_as=pod.asn))
             tors.append(kind(node, asn=TORS_AS + number, router_id=f"10.61.{number}.1", neighbors=neighbors))
         edge = Bird(
             edge_node,
             asn=EDGE_AS,
             router_id="10.61.0.1",
             neighbors=[
-                Neighbor(address=tor.router_id, peer_as=tor.asn, families=("ipv4",), passive=False)
-                for tor in tors
+                Neighbor(address=tor.router_id, peer_as=tor.asn, passive=False) for tor in tors
             ],
         )
         return tors, edge, Ledger(edge_node)

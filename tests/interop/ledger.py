@@ -5,14 +5,15 @@ It is read off tcpdump's file as it grows, so that nothing that was said for a m
 
 import struct
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from math import inf
 
 from interop.netns import Node, wait_for
 
 OPEN, UPDATE, NOTIFICATION = 1, 2, 3
+MP_REACH, MP_UNREACH, EXTENDED_LENGTH = 14, 15, 0x10
 FIN, RST = 1, 4
 SLL = 16  # octets before the packet, whichever port it came by
 
@@ -49,7 +50,7 @@ class Absence:
 
 
 class Ledger:
-    """IPv4 over IPv4, on all ports of a node, from now on."""
+    """IPv4 and IPv6 prefixes over IPv4, on all ports of a node, from now on."""
 
     def __init__(self, node: Node) -> None:
         self._file = node.directory / "ledger.pcap"
@@ -141,19 +142,36 @@ class _Stream:
 
 
 def _prefixes(body: bytes) -> tuple[frozenset[Prefix], frozenset[Prefix]]:
-    """Withdrawn and announced."""
-    withdrawn = 2 + int.from_bytes(body[:2])
-    attributes = withdrawn + 2 + int.from_bytes(body[withdrawn : withdrawn + 2])
-    return _nlri(body[2:withdrawn]), _nlri(body[attributes:])
+    """Withdrawn and announced: IPv4 in places of its own (RFC 4271), IPv6 in attributes (RFC 4760)."""
+    end = 2 + int.from_bytes(body[:2])
+    withdrawn = _nlri(body[2:end], IPv4Network)
+    attributes, end = end + 2, end + 2 + int.from_bytes(body[end : end + 2])
+    announced = _nlri(body[end:], IPv4Network)
+    for code, value in _attributes(body[attributes:end]):
+        if code == MP_REACH:  # AFI, SAFI, the next hop and its length, one octet that is not used
+            announced |= _nlri(value[5 + value[3] :], IPv6Network)
+        elif code == MP_UNREACH:  # AFI, SAFI
+            withdrawn |= _nlri(value[3:], IPv6Network)
+    return withdrawn, announced
 
 
-def _nlri(octets: bytes) -> frozenset[Prefix]:
-    found = set()
+def _attributes(octets: bytes) -> Iterator[tuple[int, bytes]]:
+    """Codes and values."""
     while octets:
-        length = octets[0]
-        size = 1 + (length + 7) // 8
-        found.add(f"{IPv4Address(octets[1:size].ljust(4, bytes(1)))}/{length}")
-        octets = octets[size:]
+        long = bool(octets[0] & EXTENDED_LENGTH)
+        head = 4 if long else 3
+        end = head + int.from_bytes(octets[2:head])
+        yield octets[1], octets[head:end]
+        octets = octets[end:]
+
+
+def _nlri(octets: bytes, kind: type[IPv4Network | IPv6Network]) -> frozenset[Prefix]:
+    found = set()
+    size = 4 if kind is IPv4Network else 16
+    while octets:
+        end = 1 + (octets[0] + 7) // 8
+        found.add(str(kind((octets[1:end].ljust(size, bytes(1)), octets[0]))))
+        octets = octets[end:]
     return frozenset(found)
 
 
