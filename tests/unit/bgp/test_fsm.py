@@ -30,7 +30,7 @@ from vipd.bgp.fsm import (
     Transmit,
     Up,
 )
-from vipd.bgp.iana import CeaseError, Family, MessageType
+from vipd.bgp.iana import CeaseError, Family, MessageType, Role
 from vipd.bgp.messages import Keepalive, Notification, Open, Update
 from vipd.bgp.messages import RouteRefresh as RouteRefreshMessage
 from vipd.bgp.peer import Cause, Down, PeerConfig, State
@@ -875,6 +875,17 @@ def test_what_the_peer_announces_is_counted():
     status = fsm.status()
     assert status.prefixes_received == 2  # a discarded attribute leaves the prefix, ORIGIN 9 does not
     assert (status.treat_as_withdraw, status.attribute_discard) == (1, 1)
+
+
+def test_rfc9234_what_the_peer_leaks_is_counted_and_not_among_its_prefixes():
+    fsm = at(
+        State.ESTABLISHED,
+        replace(CONFIG, role=Role.PROVIDER),
+        open_octets=open_message(capabilities=(*BOTH, FourOctetAs(asn=65001))),
+    )
+    fsm.handle(Received(octets=update(ATTRIBUTES + bytes.fromhex("c023040000fde9"))), 0.0)
+    status = fsm.status()
+    assert (status.ineligible, status.prefixes_received, status.treat_as_withdraw) == (1, 0, 0)
 
 
 def test_hang_up_comes_after_the_last_word():

@@ -1,5 +1,7 @@
 import pytest
 
+from vipd.coord import decision
+from vipd.coord.case import Case
 from vipd.coord.decision import decide_alone
 from vipd.coord.member import Announcements, Me, Phase, Service, Vip, Word
 
@@ -60,3 +62,10 @@ def test_ten_thousand_vips_share_their_verdicts():
     decided = decide_alone(many, Me(), Announcements(), 10.0)
     assert len(decided.verdicts) == 10_000
     assert len({id(verdict) for verdict in decided.verdicts.values()}) == 1
+
+
+@pytest.mark.parametrize("rule", decision._SILENT, ids=lambda rule: rule.__name__.strip("_"))
+def test_a_rule_that_is_not_asked_has_nothing_to_say(rule):
+    case = Case(service=SERVICE, me=Me(), now=10.0)
+    if decision._SILENT[rule](case):
+        assert rule(case, ONE) is None

@@ -119,6 +119,11 @@ def test_malformed_updates_are_told_where_there_were_any():
     assert "  Malformed UPDATEs: 3 taken as withdrawals, 1 with attributes discarded\n" in text
 
 
+def test_leaked_updates_are_told_where_there_were_any():
+    assert "  Leaked to us: 2 UPDATEs, by their OTC attribute\n" in neighbor(tor_a(ineligible=2))
+    assert "Leaked" not in neighbor(tor_a())
+
+
 def test_a_passive_neighbour():
     text = neighbor(tor_a(config=replace(UP.config, passive=True)))
     assert "  Transport: passive: it dials us, local address 10.0.0.1\n" in text
