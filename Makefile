@@ -10,12 +10,12 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: bench clean conformance demo help interop lint pythons setup sim sim-mutants test unit
+.PHONY: bench clean conformance containers demo help image interop lint pythons setup sim sim-mutants test unit
 
 demo: $(VENV)/.run ## a rack on loopback addresses, to watch; FOREVER=1 keeps it, ZOOKEEPER=1 has a real one
 	@$(BIN)/python -m vipd demo $(if $(FOREVER),--forever) $(if $(ZOOKEEPER),--zookeeper)
 
-test: setup lint unit conformance sim pythons interop ## everything, as CI runs it: Debian packages, all tests, real peers
+test: setup lint unit conformance sim pythons interop containers ## everything, as CI runs it: Debian packages, all tests, real peers
 
 setup: $(VENV)/.test ## what the tests need: a venv, and by apt, as root, the peers
 	@scripts/packages
@@ -49,6 +49,14 @@ sim-mutants: $(VENV)/.test ## each rule of coordination broken once, and the sce
 
 interop: setup ## against BIRD, FRR and GoBGP in network namespaces; as root
 	$(PYTEST) --dist loadfile tests/interop
+
+image: ## vipd's image, localhost/vipd, without any registry; BASE=debian:bookworm-slim takes one; as root
+	@containers/build vipd
+
+containers: setup image ## the images of vipd and of two ToRs, running; as root
+	@containers/build tor-bird
+	@containers/build tor-frr
+	$(PYTEST) --dist loadfile tests/containers
 
 bench: setup $(VENV)/.bench ## vipd beside its peers on the same jobs: one table; JOBS="idle burst" picks
 	PYTHONPATH=tests $(BIN)/python -m bench $(JOBS)

@@ -1,6 +1,7 @@
 """BIRD 2 as a ToR."""
 
 import re
+from pathlib import Path
 
 from interop.netns import Process, run, wait_for
 from interop.tor import Neighbor, Route, Tor
@@ -30,8 +31,11 @@ class Bird(Tor):
             ROUTER.format(log=self._log, router_id=self.router_id)
             + "".join(self._protocol(i, neighbor) for i, neighbor in enumerate(self.neighbors))
         )
-        self._process = self.node.spawn("bird", "-f", "-c", conf, "-s", self._socket, log="bird.log")
+        self._process = self._launch(conf)
         wait_for(lambda: "router" in self._ask("show status", check=False).lower(), "BIRD answers")
+
+    def _launch(self, conf: Path) -> Process:
+        return self.node.spawn("bird", "-f", "-c", conf, "-s", self._socket, log="bird.log")
 
     def stop(self) -> None:
         self._ask("down")

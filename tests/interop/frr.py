@@ -21,6 +21,11 @@ class Frr(Tor):
         (directory / "bgpd.conf").write_text("\n".join(self._configuration()) + "\n")
         for conf in directory.glob("*.conf"):
             shutil.chown(conf, "frr", "frr")
+        self._launch()
+        wait_for(lambda: self._ask("show bgp summary json", check=False).startswith("{"), "bgpd answers")
+
+    def _launch(self) -> None:
+        directory = self.node.directory
         common = (
             *("-u", "frr", "-g", "frr", "-P", "0", "--vty_socket", directory, "-z", directory / "zserv.api"),
             *("--log", f"file:{directory}/frr-events.log", "--log-level", "debugging"),
@@ -32,7 +37,6 @@ class Frr(Tor):
                 self.node.spawn(f"{DAEMONS}/{daemon}", *common, *files, *more, log=f"{daemon}.log")
             )
             wait_for((directory / f"{daemon}.vty").exists, f"{daemon} answers")
-        wait_for(lambda: self._ask("show bgp summary json", check=False).startswith("{"), "bgpd answers")
 
     def stop(self) -> None:
         for process in reversed(self._processes):

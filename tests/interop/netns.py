@@ -84,17 +84,7 @@ class Node:
     ) -> Process:
         """Start a process that stays; `ip netns exec` becomes it, so its pid is ours to signal."""
         path = self.directory / log
-        with path.open("ab" if append else "wb") as output:
-            popen = subprocess.Popen(
-                ["ip", "netns", "exec", self.namespace, *argv],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=os.environ | (env or {}),
-            )
-        process = Process(popen, path)
-        self.lab.processes.append(process)
-        return process
+        return self.lab.spawn("ip", "netns", "exec", self.namespace, *argv, log=path, env=env, append=append)
 
     def cut(self) -> None:
         """Lose every packet in and out; the carrier stays."""
@@ -130,6 +120,7 @@ class Lab:
         self.directory.chmod(0o755)
         self.nodes: list[Node] = []
         self.processes: list[Process] = []
+        self.closing = contextlib.ExitStack()  # what else is to be undone, before the rest is
 
     def node(self, name: str) -> Node:
         namespace = f"vipd{os.getpid()}-{next(self._numbers)}-{name}"
@@ -139,6 +130,22 @@ class Lab:
         node.run("sysctl", "-qw", *SYSCTL)
         node.ip("link", "set", "lo", "up")
         return node
+
+    def spawn(
+        self, *argv: str | Path, log: Path, env: Mapping[str, str] | None = None, append: bool = False
+    ) -> Process:
+        """Start a process that stays, outside of all namespaces; it writes into `log`."""
+        with log.open("ab" if append else "wb") as output:
+            popen = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=os.environ | (env or {}),
+            )
+        process = Process(popen, log)
+        self.processes.append(process)
+        return process
 
     def wire(self, a: Node, a_port: str, b: Node, b_port: str) -> None:
         """Connect two machines; either end is up and carries the addresses given to it later."""
@@ -151,6 +158,7 @@ class Lab:
 
     def close(self) -> None:
         """Stop and remove everything; print the tail of every log, which pytest shows of a failed test."""
+        self.closing.close()
         for process in reversed(self.processes):
             process.signal(signal.SIGKILL)
         for process in self.processes:

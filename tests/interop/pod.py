@@ -39,7 +39,13 @@ class Pod:
         """Write the file and start vipd, as an argument of `prefix` where there is one."""
         self.write(**sections)
         before = len(self.lines("pod_started"))
-        self._process = self.node.spawn(
+        self._process = self._launch(*prefix)
+        exited = self._process.popen.poll
+        wait_for(lambda: exited() is not None or len(self.lines("pod_started")) > before, "vipd starts")
+        assert exited() is None, self.log()
+
+    def _launch(self, *prefix: str) -> Process:
+        return self.node.spawn(
             *prefix,
             *VIPD,
             "run",
@@ -49,9 +55,6 @@ class Pod:
             env=self.environment,
             append=True,
         )
-        exited = self._process.popen.poll
-        wait_for(lambda: exited() is not None or len(self.lines("pod_started")) > before, "vipd starts")
-        assert exited() is None, self.log()
 
     def reload(self, **sections: object) -> None:
         self.write(**sections)
