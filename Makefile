@@ -53,9 +53,8 @@ interop: setup ## against BIRD, FRR and GoBGP in network namespaces; as root
 image: ## vipd's image, localhost/vipd, without any registry; BASE=debian:bookworm-slim takes one; as root
 	@containers/build vipd
 
-containers: setup image ## the images of vipd and of two ToRs, running; as root
-	@containers/build tor-bird
-	@containers/build tor-frr
+containers: setup image $(VENV)/.containers ## the images of vipd and of two ToRs, running; as root
+	@for image in nginx tor-bird tor-frr; do containers/build $$image; done
 	$(PYTEST) --dist loadfile tests/containers
 
 bench: setup $(VENV)/.bench ## vipd beside its peers on the same jobs: one table; JOBS="idle burst" picks
@@ -72,6 +71,7 @@ help: ## tell these verbs
 # A venv is as new as the dependencies that it was made of.
 $(VENV)/.run: EXTRA :=
 $(VENV)/.test: EXTRA := [test]
+$(VENV)/.containers: EXTRA := [test,containers]
 $(VENV)/.bench: EXTRA := [test,bench]
 $(VENV)/.%: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "vipd needs Python 3.11 or newer")'

@@ -13,7 +13,9 @@ from interop.netns import Lab, Node, Process, abandoned, run, wait_for
 from interop.pod import Pod
 
 ROOT = Path(__file__).parents[2]
-VIPD, TOR_BIRD, TOR_FRR = IMAGES = tuple(f"localhost/{name}" for name in ("vipd", "tor-bird", "tor-frr"))
+VIPD, TOR_BIRD, TOR_FRR, NGINX = IMAGES = tuple(
+    f"localhost/{name}" for name in ("vipd", "tor-bird", "tor-frr", "nginx")
+)
 USER = 65532
 NOTHING = (  # what a container of ours is started with: it may write to its socket's directory, and no more
     *("--read-only", "--read-only-tmpfs=false", "--tmpfs", "/run/vipd:rw,noexec,size=1m,mode=1777"),
@@ -27,9 +29,10 @@ class Container:
     """One container, in the network of a node; it is gone when it ends, or its lab is closed."""
 
     def __init__(self, node: Node, image: str, *options: str) -> None:
-        self.name = f"{node.namespace}-{image.rpartition('/')[2]}"
+        what = image.rpartition("/")[2].partition(":")[0]
+        self.name = f"{node.namespace}-{what}"
         self._lab: Lab = node.lab
-        self._log = node.directory / f"{image.rpartition('/')[2]}.log"
+        self._log = node.directory / f"{what}.log"
         network = ("--network", f"ns:/run/netns/{node.namespace}")
         self._start = (*RUN, "--name", self.name, *network, *options, image)
         self._lab.closing.callback(self.remove)
