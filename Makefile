@@ -10,7 +10,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: bench clean conformance containers demo help image interop lint pythons setup sim sim-mutants test unit
+.PHONY: bench clean conformance containers demo failover help image interop lab lab-down lint pythons setup sim sim-mutants test unit
 
 demo: $(VENV)/.run ## a rack on loopback addresses, to watch; FOREVER=1 keeps it, ZOOKEEPER=1 has a real one
 	@$(BIN)/python -m vipd demo $(if $(FOREVER),--forever) $(if $(ZOOKEEPER),--zookeeper)
@@ -53,9 +53,23 @@ interop: setup ## against BIRD, FRR and GoBGP in network namespaces; as root
 image: ## vipd's image, localhost/vipd, without any registry; BASE=debian:bookworm-slim takes one; as root
 	@containers/build vipd
 
-containers: setup image $(VENV)/.containers ## the images of vipd and of two ToRs, running; as root
+containers: setup image $(VENV)/.containers ## the images, running, and a few scenarios of `failover`; as root
 	@for image in nginx tor-bird tor-frr; do containers/build $$image; done
 	$(PYTEST) --dist loadfile tests/containers
+	$(BIN)/pytest -q tests/lab
+
+# `python -m lab` is tests/lab, which stands on tests/interop.
+MODES := cold,hot
+LAB := cd tests && ../$(BIN)/python -m lab
+
+lab: setup image ## a spine-leaf fabric with pods, ZooKeeper, Prometheus and a client, until ^C; MODE=cold|hot; as root
+	@$(LAB) up --mode $(or $(MODE),hot)
+
+lab-down: ## ends it, and removes what a killed one left
+	@$(LAB) down
+
+failover: setup image ## what a client loses at each kind of failure, measured; ONLY=name, RUNS=5, MODES=cold,hot
+	@$(LAB) failover --only "$(ONLY)" --runs $(or $(RUNS),5) --modes $(MODES)
 
 bench: setup $(VENV)/.bench ## vipd beside its peers on the same jobs: one table; JOBS="idle burst" picks
 	PYTHONPATH=tests $(BIN)/python -m bench $(JOBS)

@@ -12,8 +12,8 @@ router id {router_id};
 timeformat protocol iso long ms;
 protocol device {{ scan time 1; }}
 protocol direct {{ ipv4; ipv6; }}
-protocol kernel {{ ipv4 {{ import none; export where source = RTS_BGP; }}; }}
-protocol kernel {{ ipv6 {{ import none; export where source = RTS_BGP; }}; }}
+protocol kernel {{ merge paths on; ipv4 {{ import none; export where source = RTS_BGP; }}; }}
+protocol kernel {{ merge paths on; ipv6 {{ import none; export where source = RTS_BGP; }}; }}
 """
 
 

@@ -28,11 +28,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def machine() -> None:
     """A machine that these tests can run on, without what a killed run left on it."""
-    assert os.geteuid() == 0, "interop tests make network namespaces: run them as root"
+    reasons = unfit()
+    assert not reasons, "; ".join(reasons)
+    clear_leftovers()
+
+
+def unfit() -> list[str]:
+    """Why this machine cannot do it."""
+    if os.geteuid() != 0:
+        return ["network namespaces are made here: run it as root"]
     os.environ["PATH"] += os.pathsep + "/usr/sbin:/sbin"
     missing = [program for program in (*PROGRAMS, f"{DAEMONS}/bgpd") if not shutil.which(program)]
-    assert not missing, f"not installed: {', '.join(missing)}; `make setup` installs them"
-    clear_leftovers()
+    return [f"not installed: {', '.join(missing)}; `make setup` installs them"] if missing else []
 
 
 @pytest.fixture

@@ -163,7 +163,7 @@ class Fleet:
         self.pods = [self._pod(number) for number in (1, 2, 3)]
         self.guest = self._pod(4)
         self.tors, self.edge, self.edge_ledger = self._fabric()
-        self.uplinks = {tor.router_id: tor for tor in self.tors}  # by address towards the edge
+        self.uplinks = self._uplinks()
 
     # --- building -----------------------------------------------------------------------------------------
 
@@ -223,13 +223,20 @@ class Fleet:
         )
         return tors, edge, Ledger(edge_node)
 
+    def _uplinks(self) -> dict[str, Tor]:
+        """Who tells the edge, by address towards it."""
+        return {tor.router_id: tor for tor in self.tors}
+
+    def routers(self) -> tuple[Tor, ...]:
+        return (*self.tors, self.edge)
+
     # --- living -------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         for server in self.ensemble.servers:
             server.start()
-        for tor in (*self.tors, self.edge):
-            tor.start()
+        for router in self.routers():
+            router.start()
         self.ensemble.mend()
         self.mend()
 

@@ -114,7 +114,8 @@ class Lab:
 
     _numbers = itertools.count()
 
-    def __init__(self) -> None:
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.quiet = quiet
         # A daemon that gave up root must be able to reach its files: pytest's own tmp_path is closed.
         self.directory = Path(tempfile.mkdtemp(prefix=f"vipd{os.getpid()}-", dir="/tmp"))
         self.directory.chmod(0o755)
@@ -167,7 +168,7 @@ class Lab:
         for node in self.nodes:
             clear(node.namespace)
         for log in sorted(self.directory.glob("*/*")):
-            if log.suffix in {".log", ".conf", ".toml"}:
+            if not self.quiet and log.suffix in {".log", ".conf", ".toml"}:
                 lines = log.read_text(errors="replace").splitlines()[-50:]
                 print(f"----- {log.parent.name}/{log.name}", *lines, sep="\n")
         shutil.rmtree(self.directory, ignore_errors=True)

@@ -1,0 +1,113 @@
+"""`python -m lab up|down|failover`: the verbs behind `make lab`, `lab-down` and `failover`."""
+
+import argparse
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from containers import podman
+from interop.conftest import unfit
+from interop.netns import Lab, clear_leftovers
+from lab import report, scenarios
+from lab.fabric import MODES, Fabric, hints
+from lab.measure import run
+
+PID = Path("/run/vipd-lab.pid")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="lab", description=__doc__)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    up = verbs.add_parser("up", help="build it, and keep it until ^C or `down`")
+    up.add_argument("--mode", choices=MODES, default="hot")
+    verbs.add_parser("down", help="end one that runs, and remove what a killed one left")
+    failover = verbs.add_parser("failover", help="measure what a client loses")
+    failover.add_argument("--only", help="part of the names of scenarios", default="")
+    failover.add_argument("--runs", type=int, default=5)
+    failover.add_argument("--modes", default=",".join(MODES))
+    failover.add_argument("--write", type=Path, help="directory for failover.md and failover.svg")
+    arguments = parser.parse_args()
+    reasons = unfit()
+    if missing := [] if reasons else podman.missing((podman.VIPD,)):
+        reasons = [f"not built: {', '.join(missing)}; `make image` builds it"]
+    if reasons:
+        print(*reasons, sep="\n", file=sys.stderr)
+        return 1
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(0))
+    with contextlib.suppress(KeyboardInterrupt):
+        {"up": keep, "down": end, "failover": measure}[arguments.verb](arguments)
+    return 0
+
+
+@contextlib.contextmanager
+def built(mode: str) -> Iterator[Fabric]:
+    """A laboratory that runs, and of which nothing is left afterwards."""
+    podman.clear_leftovers()
+    clear_leftovers()
+    lab = Lab(quiet=True)
+    try:
+        fabric = Fabric(lab, mode)
+        try:
+            fabric.start()
+            yield fabric
+        finally:
+            fabric.close()
+    finally:
+        # A second ^C must not find it half removed.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        lab.close()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def keep(arguments: argparse.Namespace) -> None:
+    if PID.exists() and Path("/proc", PID.read_text()).exists():
+        sys.exit("There is one already: `make lab-down` ends it")
+    begun = time.monotonic()
+    with built(arguments.mode) as fabric, fabric.prometheus():
+        PID.write_text(str(os.getpid()))
+        print(hints(fabric), f"(It took {time.monotonic() - begun:.0f} s.)", sep="\n\n", flush=True)
+        try:
+            signal.pause()
+        finally:
+            PID.unlink()
+
+
+def end(arguments: argparse.Namespace) -> None:
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        pid = int(PID.read_text())
+        os.kill(pid, signal.SIGTERM)
+        while Path(f"/proc/{pid}").exists():
+            time.sleep(0.1)
+    PID.unlink(missing_ok=True)
+    podman.clear_leftovers()
+    clear_leftovers()
+
+
+def measure(arguments: argparse.Namespace) -> None:
+    found: report.Results = {}
+    for mode in arguments.modes.split(","):
+        with built(mode) as fabric:
+            for scenario in scenarios.ALL:
+                if arguments.only not in scenario.name:
+                    continue
+                for _ in range(arguments.runs):
+                    try:
+                        seen = run(fabric, scenario)
+                    except AssertionError as error:
+                        print(f"{mode}: {scenario}: not to its end: {error}", flush=True)
+                        continue
+                    found.setdefault(scenario.name, {}).setdefault(mode, []).append(seen)
+                    print(f"{mode}: {scenario}: {report.line(seen)}", flush=True)
+    print(report.table(found))
+    if arguments.write:
+        (arguments.write / "failover.svg").write_text(report.timeline(found))
+        report.renew(arguments.write / "failover.md", report.table(found))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

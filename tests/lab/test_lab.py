@@ -1,0 +1,98 @@
+"""The laboratory with hot standby: a few of the scenarios of `make failover`, as the client sees them."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from containers.podman import ROOT
+from interop.fleet import T
+from interop.netns import Lab, run, wait_for
+from interop.wiring import fetch
+from lab import scenarios
+from lab.fabric import PREFIXES, VIPS, Fabric
+from lab.measure import Run
+from lab.measure import run as measure
+
+FEW = 0.01  # of all datagrams: while two routers agree, some go round in circles
+
+
+@pytest.fixture(scope="module")
+def fabric(images: None) -> Iterator[Fabric]:
+    lab = Lab()
+    try:
+        fabric = Fabric(lab, "hot")
+        try:
+            fabric.start()
+            yield fabric
+        finally:
+            fabric.close()
+    finally:
+        lab.close()
+
+
+def test_every_vip_is_served_by_the_pod_that_the_edge_prefers(fabric):
+    for vip in VIPS:
+        assert fetch(fabric.client, vip) == fabric.owner(vip).node.name
+
+
+def test_a_killed_pod_is_replaced_by_its_standbys(fabric):
+    seen = befall(fabric, "pod killed")
+    assert seen.gap < T, "nobody waits for ZooKeeper"
+    assert seen.told
+
+
+@pytest.mark.parametrize("name", ["drained, undrained", "pod told to leave"])
+def test_a_planned_move_leaves_the_edge_a_route_throughout(fabric, name):
+    at = time.time()
+    seen = befall(fabric, name)
+    assert not fabric.gaps(at, PREFIXES)
+    assert seen.lost <= FEW * seen.sent
+    assert seen.gap < 1
+
+
+def test_zookeeper_away_costs_nothing(fabric):
+    seen = befall(fabric, "ZooKeeper down")
+    assert not seen.told
+    assert seen.lost <= FEW * seen.sent
+
+
+def befall(fabric: Fabric, name: str) -> Run:
+    (scenario,) = (each for each in scenarios.ALL if each.name.startswith(name))
+    seen = measure(fabric, scenario)
+    print(seen)
+    return seen
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL], ids=["interrupted", "killed"])
+def test_nothing_is_left_of_it(images, end, tmp_path):
+    log = tmp_path / "log"
+    with log.open("w") as output:
+        lab = subprocess.Popen(
+            [sys.executable, "-m", "lab", "up"], cwd=ROOT / "tests", stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        wait_for(lambda: "It is up" in log.read_text() or lab.poll() is not None, "it is up", 90)
+        assert lab.poll() is None, log.read_text()
+        assert left(lab.pid)
+        lab.send_signal(end)
+        lab.wait(60)
+        if end is signal.SIGKILL:
+            run("env", "--chdir", ROOT / "tests", sys.executable, "-m", "lab", "down", timeout=60)
+        wait_for(lambda: not left(lab.pid), "nothing is left of it", 20)
+    finally:
+        lab.kill()
+
+
+def left(pid: int) -> list[str]:
+    """What bears its mark: namespaces, containers, directories, and the processes that were told of these."""
+    mark = f"vipd{pid}-"
+    found = [name for name in run("ip", "netns", "list").split() if name.startswith(mark)]
+    found += [name for name in run("podman", "ps", "-a", "--format", "{{.Names}}").split() if mark in name]
+    found += [path.name for path in Path("/tmp").glob(f"{mark}*")]
+    found += [line for line in run("ps", "-eo", "args").splitlines() if mark in line]
+    return found + [line for line in Path("/proc/mounts").read_text().splitlines() if mark in line]
