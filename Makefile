@@ -10,7 +10,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: bench clean conformance containers demo failover help image interop lab lab-down lint pythons setup sim sim-mutants test unit
+.PHONY: bench clean conformance containers demo failover help image interop lab lab-down lab-med lint pythons setup sim sim-mutants test unit
 
 demo: $(VENV)/.run ## a rack on loopback addresses, to watch; FOREVER=1 keeps it, ZOOKEEPER=1 has a real one
 	@$(BIN)/python -m vipd demo $(if $(FOREVER),--forever) $(if $(ZOOKEEPER),--zookeeper)
@@ -67,6 +67,9 @@ lab: setup image ## a spine-leaf fabric with pods, ZooKeeper, Prometheus and a c
 
 lab-down: ## ends it, and removes what a killed one left
 	@$(LAB) down
+
+lab-med: setup image ## two pods, one VIP: what becomes of MED, and which levers work; as root
+	@$(LAB) med
 
 failover: setup image ## what a client loses at each kind of failure, measured; ONLY=name, RUNS=5, MODES=cold,hot
 	@$(LAB) failover --only "$(ONLY)" --runs $(or $(RUNS),5) --modes $(MODES)

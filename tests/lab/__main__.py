@@ -1,4 +1,4 @@
-"""`python -m lab up|down|failover`: the verbs behind `make lab`, `lab-down` and `failover`."""
+"""`python -m lab up|down|failover|med`: the verbs behind `make lab`, `lab-down`, `failover`, `lab-med`."""
 
 import argparse
 import contextlib
@@ -12,7 +12,7 @@ from pathlib import Path
 from containers import podman
 from interop.conftest import unfit
 from interop.netns import Lab, clear_leftovers
-from lab import report, scenarios
+from lab import med, report, scenarios
 from lab.fabric import MODES, Fabric, hints
 from lab.measure import run
 
@@ -25,6 +25,7 @@ def main() -> int:
     up = verbs.add_parser("up", help="build it, and keep it until ^C or `down`")
     up.add_argument("--mode", choices=MODES, default="hot")
     verbs.add_parser("down", help="end one that runs, and remove what a killed one left")
+    verbs.add_parser("med", help="tell what becomes of MED, and what does not")
     failover = verbs.add_parser("failover", help="measure what a client loses")
     failover.add_argument("--only", help="part of the names of scenarios", default="")
     failover.add_argument("--runs", type=int, default=5)
@@ -40,20 +41,19 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(0))
     with contextlib.suppress(KeyboardInterrupt):
-        {"up": keep, "down": end, "failover": measure}[arguments.verb](arguments)
+        {"up": keep, "down": end, "failover": measure, "med": explain}[arguments.verb](arguments)
     return 0
 
 
 @contextlib.contextmanager
 def built(mode: str) -> Iterator[Fabric]:
-    """A laboratory that runs, and of which nothing is left afterwards."""
+    """A laboratory that may be started, and of which nothing is left afterwards."""
     podman.clear_leftovers()
     clear_leftovers()
     lab = Lab(quiet=True)
     try:
         fabric = Fabric(lab, mode)
         try:
-            fabric.start()
             yield fabric
         finally:
             fabric.close()
@@ -69,6 +69,7 @@ def keep(arguments: argparse.Namespace) -> None:
         sys.exit("There is one already: `make lab-down` ends it")
     begun = time.monotonic()
     with built(arguments.mode) as fabric, fabric.prometheus():
+        fabric.start()
         PID.write_text(str(os.getpid()))
         print(hints(fabric), f"(It took {time.monotonic() - begun:.0f} s.)", sep="\n\n", flush=True)
         try:
@@ -88,10 +89,17 @@ def end(arguments: argparse.Namespace) -> None:
     clear_leftovers()
 
 
+def explain(arguments: argparse.Namespace) -> None:
+    with built("cold") as fabric:
+        for paragraph in med.tell(fabric):
+            print(paragraph, flush=True)
+
+
 def measure(arguments: argparse.Namespace) -> None:
     found: report.Results = {}
     for mode in arguments.modes.split(","):
         with built(mode) as fabric:
+            fabric.start()
             for scenario in scenarios.ALL:
                 if arguments.only not in scenario.name:
                     continue
@@ -100,9 +108,10 @@ def measure(arguments: argparse.Namespace) -> None:
                         seen = run(fabric, scenario)
                     except AssertionError as error:
                         print(f"{mode}: {scenario}: not to its end: {error}", flush=True)
-                        continue
-                    found.setdefault(scenario.name, {}).setdefault(mode, []).append(seen)
-                    print(f"{mode}: {scenario}: {report.line(seen)}", flush=True)
+                    else:
+                        found.setdefault(scenario.name, {}).setdefault(mode, []).append(seen)
+                        print(f"{mode}: {scenario}: {report.line(seen)}", flush=True)
+                    scenarios.undo(fabric)
     print(report.table(found))
     if arguments.write:
         (arguments.write / "failover.svg").write_text(report.timeline(found))

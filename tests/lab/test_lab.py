@@ -13,7 +13,7 @@ from containers.podman import ROOT
 from interop.fleet import T
 from interop.netns import Lab, run, wait_for
 from interop.wiring import fetch
-from lab import scenarios
+from lab import med, scenarios
 from lab.fabric import PREFIXES, VIPS, Fabric
 from lab.measure import Run
 from lab.measure import run as measure
@@ -63,9 +63,34 @@ def test_zookeeper_away_costs_nothing(fabric):
 
 def befall(fabric: Fabric, name: str) -> Run:
     (scenario,) = (each for each in scenarios.ALL if each.name.startswith(name))
-    seen = measure(fabric, scenario)
+    try:
+        seen = measure(fabric, scenario)
+    finally:
+        scenarios.undo(fabric)
     print(seen)
     return seen
+
+
+def test_med_is_gone_at_the_edge_and_prepending_is_not(images):
+    lab = Lab()
+    try:
+        fabric = Fabric(lab)
+        try:
+            story = "\n".join(med.tell(fabric))
+        finally:
+            fabric.close()
+    finally:
+        lab.close()
+    print(story)
+    problem, one, standby, spread = story.split("connections, ")[1:5]
+    assert "MED 10\n" in story
+    assert "MED 500\n" in story
+    assert "edge: AS path 65001 65101 65011, MED none" in story
+    assert " to pod one, " in problem, "MED decides nothing"
+    assert " to pod two\n" in problem
+    assert one.startswith("200 to pod one\n")
+    assert standby.startswith("200 to pod one\n")
+    assert spread.startswith("200 to pod two\n"), "the standby, once the first is killed"
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL], ids=["interrupted", "killed"])
