@@ -33,6 +33,7 @@ from vipd.bgp.peer import State
 from vipd.config import Config, ConfigError, CoordinationConfig, load
 from vipd.coord.account import Insight
 from vipd.coord.member import Phase, View, Vip
+from vipd.definitions import Definitions
 from vipd.facts import Facts
 from vipd.health import Check, CheckStatus, Hook
 from vipd.lag import Lag
@@ -69,6 +70,7 @@ class Pod:
     """One pod: its facts, each with one writer, and the signals that move it through its phases."""
 
     def __init__(self, config: Config) -> None:
+        self._definitions = Definitions(config)
         self._facts = Latest(Facts(config=config))
         self._lag = Lag(tolerable=self._tolerable_lag)
         self._steering = Steering(self._facts, self._lag.stalled_at)
@@ -162,7 +164,15 @@ class Pod:
         views = {name: known for name, known in self._facts.value.views.items() if name != service}
         if view is not None:
             views[service] = view
-        self._facts.set(replace(self._facts.value, views=views))
+        facts = replace(self._facts.value, views=views)
+        if view is not None and self._definitions.see(service, view):
+            config = self._definitions.config
+            self._checks.set(_checks(config))
+            self._facts.set(replace(facts, config=config))
+            self._hear()
+            self._house(config)
+        else:
+            self._facts.set(facts)
 
     async def _listen_to_neighbors(self) -> None:
         assert self._speaker is not None  # noqa: S101 - it is entered before
@@ -214,6 +224,7 @@ class Pod:
         log.configure(config.log)
         for warning in config.warnings:
             events.warning("config_warned", warning=warning)
+        config = self._definitions.configure(config)
         self._peers.set(config.neighbors)
         self._listen.set(config.speaker.listen)
         self._api.set(config.api)
@@ -314,6 +325,7 @@ class Pod:
             },
             expirations=self._siblings.expirations,
             takeovers=self._steering.takeovers,
+            definitions=self._definitions.told(),
         )
 
 

@@ -170,6 +170,23 @@ def members(arguments: Namespace) -> int:
     return _print(arguments, _done(lambda: verbs.members(arguments)), text.members)
 
 
+def service(arguments: Namespace) -> int:
+    from vipd import text
+
+    def done() -> Any:
+        from vipd import definition_verbs
+
+        verbs = {"show": definition_verbs.show, "set": definition_verbs.put}
+        return verbs.get(arguments.action, definition_verbs.validate)(arguments)
+
+    found = _done(done)
+    if arguments.action != "show":
+        return _print(arguments, found, text.judged)
+    if arguments.output == "json":  # it is what `set` reads
+        found = found["definition"]
+    return _print(arguments, found, text.definition)
+
+
 def convert(arguments: Namespace) -> int:
     from vipd.convert import exabgp
     from vipd.convert.errors import ConvertError
@@ -218,6 +235,7 @@ VERBS: Final[dict[str, Callable[[Namespace], int]]] = {
         drain,
         undrain,
         members,
+        service,
         convert,
         demo,
         healthcheck,

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from collections.abc import Callable
 from textwrap import dedent
 from typing import Final, Never
 
@@ -242,6 +243,8 @@ def parser() -> Parser:
     _output(members)
     _zookeeper(members)
 
+    _service(verb)
+
     convert = verb(
         "convert",
         "make a vipd.toml of another program's configuration",
@@ -303,6 +306,35 @@ def parser() -> Parser:
     )
     completion.add_argument("shell", choices=SHELLS, help="whose script")
     return top
+
+
+def _service(verb: Callable[[str, str, str], Parser]) -> None:
+    service = verb(
+        "service",
+        "the VIPs, pins and policy of a service, as ZooKeeper defines them",
+        """
+        Show what ZooKeeper defines a service to be, say whether a FILE could be set, or set it: for services
+        whose pods have `vips-from = "zookeeper"`. One write, and every pod that may (`allow`) serves what it
+        says. A definition with a mistake is not set; set otherwise, every pod would refuse it as a whole and
+        keep what it had. FILE is JSON; - is standard input:
+
+          {"schema": 1, "vips": ["192.0.2.1", "192.0.2.2"], "pins": {"192.0.2.1": "lb-1"},
+           "policy": {"copies": 2}}
+
+        examples:
+          vipd service show apex
+          vipd service show apex -o json > apex.json    # as `set` reads it
+          vipd service validate apex apex.json
+          vipd service set apex apex.json --zookeeper zk1,zk2,zk3
+        """,
+    )
+    service.add_argument("action", choices=("show", "set", "validate"), help="what to do")
+    service.add_argument("service", metavar="SERVICE", help="which one")
+    service.add_argument("file", nargs="?", metavar="FILE", help="the definition")
+    service.add_argument("--force", action="store_true", help="though over half of the VIPs go")
+    service.add_argument("--anyway", action="store_true", help="though no pod of that service has registered")
+    _output(service)
+    _zookeeper(service)
 
 
 def _config(parser: Parser) -> None:

@@ -155,6 +155,15 @@ def _of_coordination(observed: Observed) -> Iterator[Metric]:
         [((name,), observed.now - each.view.read_at) for name, each in insights if each.view is not None],
     )
     yield _gauge(
+        "vipd_definition_refused",
+        "Whether what ZooKeeper defines a service to be is not what this pod has: refused, or deleted.",
+        ("service",),
+        [
+            ((name,), told.refused is not None or told.deleted)
+            for name, told in sorted(observed.definitions.items())
+        ],
+    )
+    yield _gauge(
         "vipd_fail_static",
         "Whether ZooKeeper is lost, and the pod keeps what it had.",
         ("service",),

@@ -14,7 +14,7 @@ from vipd import sharing
 from vipd.bgp.iana import describe_error
 from vipd.bgp.peer import Down, Negotiated, PeerStatus, State
 from vipd.bgp.wire import Prefix
-from vipd.config.sections import Config, CoordinationConfig, ServiceConfig
+from vipd.config.sections import Config, CoordinationConfig, Defined, ServiceConfig
 from vipd.coord.account import Account, Insight, account, awaits_grace, lost, trusted, unsettled
 from vipd.coord.link import Link
 from vipd.coord.member import Announcements, Phase, Verdict, Vip, Word
@@ -80,6 +80,7 @@ class Observed:
     insights: Mapping[str, Insight] = field(default_factory=dict)  # by service
     expirations: int = 0  # of our session, since the start
     takeovers: Mapping[tuple[str, str], int] = field(default_factory=dict)  # by service and verdict
+    definitions: Mapping[str, Defined] = field(default_factory=dict)  # by service that ZooKeeper may define
 
     def peer(self, name: str) -> PeerStatus:
         """How a configured peer fares; Idle before its session has first been heard of."""
@@ -374,10 +375,18 @@ def _service(observed: Observed, service: ServiceConfig) -> Steps[bytes]:
     before = {"name": service.service.name, "health": health(checks).value}
     after = {
         "coordination": shared and sharing.service(shared),
+        "definition": _definition(observed.definitions.get(service.service.name)),
         "checks": [_check(observed, status) for status in checks],
     }
     head, tail = dumps(before).encode()[:-1], dumps(after).encode()[1:]
     return b'%b, "vips": [%b], %b' % (head, b", ".join(vips), tail)
+
+
+def _definition(defined: Defined | None) -> Json | None:
+    """How a service came by its VIPs; None: by the file, as it may."""
+    if defined is None:
+        return None
+    return {"source": defined.source, "refused": defined.refused, "deleted": defined.deleted}
 
 
 def _audience(service: ServiceConfig, vip: Vip) -> list[str] | None:

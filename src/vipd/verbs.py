@@ -10,14 +10,16 @@ import re
 import socket
 from argparse import Namespace
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
 from vipd import sharing
-from vipd.config import ConfigError, CoordinationConfig, load
+from vipd.config import Config, ConfigError, CoordinationConfig, load
 from vipd.config.addresses import servers, znode
 from vipd.config.coordination import read_login
+from vipd.config.definition import policy_of, read_definition
 from vipd.config.problems import Refused
 from vipd.config.sections import TlsConfig
 from vipd.coord import orders
@@ -51,11 +53,16 @@ class Fleet:
     """Where the pods meet, and what the host that asks knows of them."""
 
     coordination: CoordinationConfig
-    services: Mapping[str, Service] = field(default_factory=dict)  # as its configuration has them, if any
+    config: Config | None = None  # that of this host, if any
 
     @property
     def root(self) -> str:
         return self.coordination.root
+
+    def service(self, name: str) -> Service | None:
+        """A service as this host's configuration has it; None where there is none."""
+        services = () if self.config is None else self.config.services
+        return next((each.service for each in services if each.service.name == name), None)
 
 
 def fleet(arguments: Namespace) -> Fleet:
@@ -68,10 +75,7 @@ def fleet(arguments: Namespace) -> Fleet:
         raise NotDone(os.EX_CONFIG, f"{error}\nvipd: without a configuration, say --zookeeper") from error
     if config.coordination is None:
         raise NotDone(os.EX_CONFIG, f"{arguments.config} has no [coordination]: say --zookeeper HOST:PORT")
-    return Fleet(
-        coordination=config.coordination,
-        services={each.service.name: each.service for each in config.services},
-    )
+    return Fleet(coordination=config.coordination, config=config)
 
 
 def _told(arguments: Namespace) -> CoordinationConfig:
@@ -105,21 +109,21 @@ def maintenance(arguments: Namespace) -> Json:
     async def job(directory: Directory) -> Json:
         if not arguments.anyway:
             sight = await orders.look(directory, where.root)
-            known = sight.views.keys() | sight.maintenance.keys()
-            _known(service, known, f"no pod has registered for a service {service} below {where.root}")
+            there = sight.views.keys() | sight.maintenance.keys()
+            known(service, there, f"no pod has registered for a service {service} below {where.root}")
         await orders.maintain(directory, where.root, service, given)
         return {"service": service, "order": sharing.order(given)}
 
-    return _ask(where, job, arguments.timeout)
+    return ask(where, job, arguments.timeout)
 
 
 def standing(arguments: Namespace) -> list[Json]:
     """Return the maintenance of a service, or of all."""
     where = fleet(arguments)
-    sight = _ask(where, lambda directory: orders.look(directory, where.root), arguments.timeout)
+    sight = ask(where, lambda directory: orders.look(directory, where.root), arguments.timeout)
     services = sorted(sight.views.keys() | sight.maintenance.keys())
     if arguments.service:
-        _known(arguments.service, services, f"there is no service {arguments.service} below {where.root}")
+        known(arguments.service, services, f"there is no service {arguments.service} below {where.root}")
         services = [arguments.service]
     return [
         {
@@ -140,21 +144,21 @@ def drain(arguments: Namespace) -> Json:
     async def job(directory: Directory) -> Json:
         if not arguments.anyway:
             sight = await orders.look(directory, where.root)
-            known = sight.pods | sight.drains.keys()
-            _known(pod, known, f"no pod {pod} has registered below {where.root}")
+            there = sight.pods | sight.drains.keys()
+            known(pod, there, f"no pod {pod} has registered below {where.root}")
         await orders.drain(directory, where.root, pod, given)
         return {"pod": pod, "order": sharing.order(given)}
 
-    return _ask(where, job, arguments.timeout)
+    return ask(where, job, arguments.timeout)
 
 
 def members(arguments: Namespace) -> list[Json]:
     """Return the members of a service, or of all, as their records have it."""
     where = fleet(arguments)
-    sight = _ask(where, lambda directory: orders.look(directory, where.root), arguments.timeout)
+    sight = ask(where, lambda directory: orders.look(directory, where.root), arguments.timeout)
     services = sorted(sight.views)
     if arguments.service:
-        _known(arguments.service, services, f"no pod has registered for a service {arguments.service}")
+        known(arguments.service, services, f"no pod has registered for a service {arguments.service}")
         services = [arguments.service]
     return [{"service": name, **sharing.service(_survey(where, sight, name))} for name in services]
 
@@ -162,16 +166,16 @@ def members(arguments: Namespace) -> list[Json]:
 def why(arguments: Namespace, address: str) -> Json:
     """Return who should announce a VIP, who does, and what is awaited, by what the records say."""
     where = fleet(arguments)
-    sight = _ask(where, lambda directory: orders.look(directory, where.root), arguments.timeout)
-    known: list[str] = []
+    sight = ask(where, lambda directory: orders.look(directory, where.root), arguments.timeout)
+    shared: list[str] = []
     for name in sight.views:
         account = _survey(where, sight, name)
-        known.extend(account.vips)
+        shared.extend(account.vips)
         if (vip := Vip(address)) in account.vips:
             told = sharing.vip(account.vips[vip])
-            policy = "of the configuration" if name in where.services else None
+            policy = _policy(where, sight, name)[1]
             return {"vip": vip, "service": name, **told, "policy": policy, "shared": sharing.service(account)}
-    _known(address, known, f"no pod has registered with the VIP {address}")
+    known(address, shared, f"no pod has registered with the VIP {address}")
     raise AssertionError("it is known, and was found above")
 
 
@@ -180,17 +184,27 @@ def why(arguments: Namespace, address: str) -> Json:
 
 def _survey(where: Fleet, sight: Sight, name: str) -> Any:
     view = sight.views[name]
-    return survey(where.services.get(name) or Service(name=name, vips=()), view, view.read_at)
+    return survey(_policy(where, sight, name)[0], view, view.read_at)
 
 
-def _known(name: str, known: Any, sentence: str) -> None:
+def _policy(where: Fleet, sight: Sight, name: str) -> tuple[Service, str | None]:
+    """How a service is shared, and by whose word: what ZooKeeper defines, this host's file, or a guess."""
+    node = sight.definitions.get(name)
+    if node is not None:
+        with suppress(ConfigError):
+            return policy_of(read_definition(node.data or b"", node.path), name), "of its definition"
+    service = where.service(name)
+    return (Service(name=name, vips=()), None) if service is None else (service, "of the configuration")
+
+
+def known(name: str, there: Any, sentence: str) -> None:
     """Refuse what nobody has heard of: it is mistyped more often than not."""
-    if name in known:
+    if name in there:
         return
-    some = sorted(known)
+    some = sorted(there)
     more = f" and {len(some) - 10} more" if len(some) > 10 else ""
-    there = f"there are {', '.join(some[:10])}{more}" if some else "there are none"
-    raise NotDone(os.EX_DATAERR, f"{sentence}; {there}")
+    names = f"there are {', '.join(some[:10])}{more}" if some else "there are none"
+    raise NotDone(os.EX_DATAERR, f"{sentence}; {names}")
 
 
 def _order(arguments: Namespace) -> Order:
@@ -198,8 +212,8 @@ def _order(arguments: Namespace) -> Order:
     return Order(
         who=who(),
         why=arguments.reason or "",
-        when=_spell(now),
-        until="" if arguments.until is None else _spell(_until(arguments.until, now)),
+        when=spell(now),
+        until="" if arguments.until is None else spell(_until(arguments.until, now)),
         lifted=arguments.lifted,
     )
 
@@ -215,20 +229,20 @@ def _until(text: str, now: datetime) -> datetime:
         wrong = f'--until {text}: must be a span, "90m" or "2h" (s, m, h, d), or a time, "2026-11-21T18:00"'
         raise NotDone(os.EX_USAGE, wrong) from None
     if then <= now:
-        raise NotDone(os.EX_USAGE, f"--until {text}: is {_spell(then)}, which has passed")
+        raise NotDone(os.EX_USAGE, f"--until {text}: is {spell(then)}, which has passed")
     return then
 
 
-def _spell(then: datetime) -> str:
+def spell(then: datetime) -> str:
     return then.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _overdue(given: Order | None) -> bool:
     """Whether it should have been lifted by now. What is not a time of ours never is."""
-    return given is not None and not given.lifted and "" < given.until < _spell(datetime.now(UTC))
+    return given is not None and not given.lifted and "" < given.until < spell(datetime.now(UTC))
 
 
-def _ask(where: Fleet, job: Job[T], within: Seconds) -> T:
+def ask(where: Fleet, job: Job[T], within: Seconds) -> T:
     """Do a job in a session of its own. Raises NotDone."""
     return asyncio.run(_in_time(where, job, within))
 

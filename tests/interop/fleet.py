@@ -10,6 +10,7 @@ Each pod has an AS of its own, so that the paths at the edge name it. What anybo
 edge that of the ToRs, at each pod its own.
 """
 
+import json
 import signal
 import time
 from collections.abc import Collection, Iterator, Mapping
@@ -28,7 +29,7 @@ from interop.pod import VIPD, Pod, Service
 from interop.tor import Neighbor, Tor
 from interop.wiring import neighbor, service
 from interop.zookeeper import TLS_PORT
-from vipd.coord.layout import maintenance_path, member_path, write_order
+from vipd.coord.layout import definition_path, maintenance_path, member_path, write_order
 from vipd.coord.member import Order
 
 EDGE_AS, TORS_AS, PODS_AS = 65000, 65100, 65010
@@ -108,6 +109,8 @@ class Member(Pod):
                     check=[{"http": "http://127.0.0.1:8080/"}],
                     handback_delay=HAND_BACK,
                     handback_max=4 * HAND_BACK,
+                    vips_from="zookeeper",
+                    allow=["192.0.2.0/24"],
                     **policy,
                 )
             ],
@@ -328,6 +331,17 @@ class Fleet:
         """A verb of the command line, on a machine without a pod."""
         where = ("--zookeeper", ",".join(self.servers), "--auth-file", str(self._auth))
         return self.operator.run(*VIPD, *words, *where)
+
+    def define(self, *vips: str, **others: object) -> float:
+        """Define the service; the wall clock before."""
+        file, at = self.operator.directory / "apex.json", time.time()
+        file.write_text(json.dumps({"schema": 1, "vips": vips, **others}))
+        self.vipd("service", "set", SERVICE, str(file))
+        return at
+
+    def write_definition(self, text: str) -> None:
+        """Have a text be the definition, whatever it is."""
+        self.operator.run(*self._znode(definition_path(ROOT, SERVICE), text))
 
     @contextmanager
     def maintenance(self) -> Iterator[float]:

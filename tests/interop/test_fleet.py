@@ -3,13 +3,14 @@
 All of it is read off logs of UPDATEs, so that no moment is missed.
 """
 
+import json
 import signal
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from interop.fleet import PREFIXES, SERVICE, SHARE, Fleet, Member, T
+from interop.fleet import PREFIXES, SERVICE, SHARE, VIPS, Fleet, Member, T
 from interop.netns import Lab, wait_for
 
 TRIES = 3
@@ -314,6 +315,38 @@ def test_maintenance_takes_the_service_off_the_air_at_once(fleet, within):
 
     within(0.1, maintain)
     fleet.settled()
+
+
+def test_a_definition_gives_a_fleet_a_vip_and_takes_it_back_while_the_others_stay(fleet):
+    new = "192.0.2.77"
+    since = fleet.define(*VIPS, new)
+    try:
+        wait_for(lambda: f"{new}/32" in fleet.edge.prefixes(), "one write, and the edge has it")
+        for pod in fleet.pods:
+            assert pod.status()["services"][0]["definition"]["source"] == "zookeeper"
+        holder = wait_for(lambda: fleet.holders().get(f"{new}/32"), "one pod has it")
+        other = next(pod for pod in fleet.pods if pod is not holder)
+        pinned = fleet.define(*VIPS, new, pins={new: other.pod_id})
+        wait_for(lambda: fleet.holders().get(f"{new}/32") is other, "it goes to the pod it is pinned to")
+        wait_for(lambda: f"{new}/32" not in holder.mentions(), "the other has let go of it")
+        assert not fleet.gaps(pinned, [f"{new}/32"])
+        assert f"Pinned to: {other.pod_id}" in fleet.vipd("why", new)
+        moved = time.time()
+        for text, reason in (
+            ("{", "is not JSON"),
+            ('{"schema": 2}', "is newer than 1"),
+            (json.dumps({"schema": 1, "vips": [*VIPS, "198.51.100.1"]}), "`allow` of this pod"),
+            (json.dumps({"schema": 1, "vips": VIPS[:1]}), "is over half"),
+        ):
+            fleet.write_definition(text)
+            for pod in fleet.pods:
+                pod.logs("definition_refused", reason)
+        assert not fleet.said(moved)
+    finally:
+        fleet.define(*VIPS, force=True)
+    wait_for(lambda: fleet.edge.prefixes() == PREFIXES, "the edge has it no more")
+    fleet.settled()
+    assert not fleet.gaps(since)
 
 
 def test_of_two_pods_with_one_id_the_younger_counts(fleet):

@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from scene import CONFIG, NOW, UP, V4, V6, WALL, observed, whole
 from shared_scene import LINK, ORDER, insight, shared, view
 from vipd.bgp.peer import State
+from vipd.config.sections import Defined
 from vipd.coord.account import Insight
 from vipd.coord.member import Announcements, Service, Verdict, Vip, Word
 from vipd.metrics import of_the_process, page
@@ -243,6 +244,16 @@ def test_maintenance(process):
     assert Page(process, maintenance={"spare": "x"})("vipd_maintenance", service="spare", scope="pod") == 1
 
 
+def test_a_definition_that_is_not_what_the_pod_has(process):
+    for told, value in (
+        (Defined(source="zookeeper"), 0),
+        (Defined(refused="no"), 1),
+        (Defined(source="zookeeper", deleted=True), 1),
+    ):
+        metric = Page(process, shared(insight(view()), definitions={"apex": told}))
+        assert metric("vipd_definition_refused", service="apex") == value
+
+
 def test_the_document_names_every_metric_with_its_type_and_labels(process):
     told = {
         name: (kind, frozenset(re.findall(r"`(\w+)`", labels)))
@@ -251,7 +262,8 @@ def test_the_document_names_every_metric_with_its_type_and_labels(process):
         )
     }
     known = insight(view())
-    text = whole(page(shared(known, held=frozenset()), process)).decode()
+    defined = {"apex": Defined()}
+    text = whole(page(shared(known, held=frozenset(), definitions=defined), process)).decode()
     types = dict(re.findall(r"^# TYPE (vipd_\w+) (\w+)$", text, re.MULTILINE))
     labels: dict[str, frozenset] = {}
     for name, found in samples(text):

@@ -2,11 +2,12 @@
 
 import re
 import socket
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from vipd.bgp.iana import Family
 from vipd.config.problems import Refused
 from vipd.config.sections import Endpoint
+from vipd.config.values import Reader
 from vipd.coord.ensemble import Server, check_path
 from vipd.coord.member import Vip
 
@@ -38,6 +39,36 @@ def vip(value: object) -> Vip:
     elif octets[0] == 0xFF or (octets[:12] in _V4_IN_V6 and octets != _LOOPBACK):
         raise Refused(f"{_VIP}: not an unspecified, multicast or IPv4-mapped one")
     return Vip(socket.inet_ntop(family, octets))
+
+
+def network(value: object) -> IPv4Network | IPv6Network:
+    """A prefix, "192.0.2.0/24"."""
+    if not isinstance(value, str):
+        raise Refused('must be a prefix, "192.0.2.0/24"')
+    try:
+        return ip_network(value)
+    except ValueError as error:
+        raise Refused(f'must be a prefix, "192.0.2.0/24": {error}') from None
+
+
+def pins(pod: Reader[str]) -> Reader[dict[Vip, str]]:
+    """Return the reader of pod-ids by VIP."""
+
+    def read(value: object) -> dict[Vip, str]:
+        if not isinstance(value, dict):
+            raise Refused('must be pod-ids by VIP, {"192.0.2.1": "lb-1"}')
+        found: dict[Vip, str] = {}
+        wrong: list[tuple[str, object, str]] = []
+        for key, name in value.items():
+            try:
+                found[vip(key)] = pod(name)
+            except Refused as refused:
+                wrong.append((f".{key}", name, refused.reason))
+        if wrong:
+            raise Refused.several(wrong)
+        return found
+
+    return read
 
 
 def address(value: object) -> Address:

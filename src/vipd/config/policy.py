@@ -54,6 +54,24 @@ def read_policy(
     )
 
 
+def policy_values(service: Service) -> dict[str, Any]:
+    """Return a policy by the keys that say it."""
+    return {
+        "takeover": service.takeover,
+        "copies": service.copies,
+        "standby": service.standby,
+        "standbys": service.standbys,
+        "last-resort": service.last_resort,
+        "coordination-loss": service.coordination_loss,
+        "cold-start": service.cold_start,
+        "min-sessions": service.min_sessions,
+        "settle": service.times.settle,
+        "claim-timeout": service.times.claim_timeout,
+        "handback-delay": service.times.handback_delay,
+        "handback-max": service.times.handback_max,
+    }
+
+
 def check_policy(config: ServiceConfig, at: str, found: Neighborhood, reading: Reading) -> None:
     """Check, and remark on, what matters only between pods."""
     service = config.service

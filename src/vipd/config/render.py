@@ -6,8 +6,8 @@ from vipd.bgp.peer import PeerConfig
 from vipd.bgp.route import Policy, Route
 from vipd.config.environment import escape
 from vipd.config.neighbors import is_ebgp
+from vipd.config.policy import policy_values
 from vipd.config.sections import Config, CoordinationConfig, Endpoint, ServiceConfig, TlsConfig
-from vipd.coord.member import Service
 from vipd.health import Check, ExecProbe, FileProbe, NerveProbe, Probe, TcpProbe
 
 _ESCAPES = {ord('"'): '\\"', ord("\\"): "\\\\"} | {c: f"\\u{c:04X}" for c in (*range(32), 127)}
@@ -123,31 +123,16 @@ def _drain(config: Config) -> Values:
     return {"linger": drain.linger, "timeout": drain.timeout, "min": drain.min, "done": done}
 
 
-def _policy(service: Service) -> Values:
-    return {
-        "takeover": service.takeover,
-        "copies": service.copies,
-        "standby": service.standby,
-        "standbys": service.standbys,
-        "last-resort": service.last_resort,
-        "coordination-loss": service.coordination_loss,
-        "cold-start": service.cold_start,
-        "min-sessions": service.min_sessions,
-        "settle": service.times.settle,
-        "claim-timeout": service.times.claim_timeout,
-        "handback-delay": service.times.handback_delay,
-        "handback-max": service.times.handback_max,
-    }
-
-
 def _service(config: ServiceConfig, *, shared: bool) -> Iterable[str]:
     """Yield the table of a service, and those of its VIPs from the first on that has something of its own."""
     vips, routes, pins = config.service.vips, config.routes, config.service.pins
     checks: dict[str | None, list[Check]] = {}
     for check in config.checks.values():
         checks.setdefault(check.vip, []).append(check)
-    first = routes[vips[0]]
-    common = first if all(route == first for route in routes.values()) else Route(neighbors=first.neighbors)
+    definable = config.definable
+    first = definable.route if definable else routes[vips[0]]
+    same = definable is not None or all(route == first for route in routes.values())
+    common = first if same else Route(neighbors=first.neighbors)
     own = checks.keys() | pins.keys()
     plain = 0
     while plain < len(vips) and routes[vips[plain]] == common and vips[plain] not in own:
@@ -157,12 +142,14 @@ def _service(config: ServiceConfig, *, shared: bool) -> Iterable[str]:
         {
             "name": config.service.name,
             "vips": list(vips[:plain]),
+            "vips-from": definable and "zookeeper",
+            "allow": definable and [str(each) for each in definable.allow],
             "neighbors": None if common.neighbors is None else sorted(common.neighbors),
             **_levers(common),
             "on-change": config.hook and list(config.hook.command),
             "on-change-timeout": config.hook and config.hook.timeout,
             "require-address": config.require_address,
-            **(_policy(config.service) if shared else {}),
+            **(policy_values(config.service) if shared else {}),
         },
     )
     for check in checks.get(None, ()):

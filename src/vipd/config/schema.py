@@ -8,7 +8,18 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from vipd.bgp.iana import Family
-from vipd.config.addresses import endpoint, interface, neighbor, next_hop, router_id, servers, vip, znode
+from vipd.config.addresses import (
+    endpoint,
+    interface,
+    neighbor,
+    network,
+    next_hop,
+    pins,
+    router_id,
+    servers,
+    vip,
+    znode,
+)
 from vipd.config.problems import shown
 from vipd.config.sections import LogFormat
 from vipd.config.values import (
@@ -76,6 +87,11 @@ class Section(NamedTuple):
 
 def section(title: str, *keys: Key, strangers: Mapping[str, str] | None = None) -> Section:
     return Section(title, {key.name: key for key in keys}, strangers or {})
+
+
+def as_it_is(value: object) -> object:
+    """A table that is read by a section of its own."""
+    return value
 
 
 _NAME: Final = text(r"[A-Za-z0-9._-]{1,64}", "1 to 64 letters, digits, dots, underscores or hyphens")
@@ -149,7 +165,7 @@ _PEER_KEYS: Final = (
 )
 _CHECKS: Final = Key("check", "tables `[[service.check]]`", tables, (), "none")
 _MD5: Final = {"md5-password": "must not stand in this file: put it into one of its own, md5-password-file"}
-_LATER: Final = dict.fromkeys(("witness", "witness-anchor", "vips-from", "layout"), "is not in this version")
+_LATER: Final = dict.fromkeys(("witness", "witness-anchor", "layout"), "is not in this version")
 _PIN: Final = {"pin": "is of one VIP, and so belongs into [[service.vip]]; it needs [coordination]"}
 
 SPEAKER: Final = section(
@@ -172,6 +188,8 @@ SERVICE: Final = section(
     Key("name", "text", _NAME, None, REQUIRED),
     Key("vips", "list of IP addresses", listing(vip, "addresses"), (), "none"),
     Key("vip", "tables `[[service.vip]]`", tables, (), "none"),
+    Key("vips-from", '`"file"` or `"zookeeper"`', choice(("file", "zookeeper")), "file"),
+    Key("allow", "list of prefixes", listing(network, "prefixes"), (), "none"),
     _CHECKS,
     *_LEVERS,
     Key("neighbors", "list of names", listing(line, "names of neighbours"), None, "all"),
@@ -231,6 +249,18 @@ COORDINATION: Final = section(
         **_LATER,
     },
 )
+DEFINITION: Final = section(
+    "definition",
+    Key("schema", "1", integer(1, 1), None, REQUIRED),
+    Key("vips", "list of IP addresses", listing(vip, "addresses"), (), REQUIRED),
+    Key("pins", "object of pod-ids by VIP", pins(_POD), {}, "none"),
+    Key("policy", "object, with keys of [[service]]", as_it_is, {}, "that of each pod's file"),
+    Key("force", "boolean", boolean, default=False),
+    Key("who", "text", line, "", "none"),
+    Key("when", "text", line, "", "none"),
+    Key("why", "text", line, "", "none"),
+)
+DEFINED_POLICY: Final = section("policy of the definition", *POLICY)
 LOOPBACK: Final = section(
     "[loopback]",
     Key("manage", "boolean", boolean, default=False),
@@ -253,11 +283,6 @@ LOG: Final = section(
     Key("format", '`"auto"`, `"json"` or `"human"`', choice(LogFormat), "auto"),
     Key("level", '`"debug"`, `"info"`, `"warning"` or `"error"`', choice(_LEVELS), "info"),
 )
-
-
-def as_it_is(value: object) -> object:
-    """A table that is read by a section of its own."""
-    return value
 
 
 FILE: Final = section(

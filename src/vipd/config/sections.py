@@ -5,7 +5,7 @@ only what differs.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
 
 from vipd.bgp.peer import PeerConfig
 from vipd.bgp.route import Policy, Route
@@ -14,6 +14,7 @@ from vipd.coord.member import Service, Vip
 from vipd.health import Check, Hook
 
 Seconds = float
+Network = IPv4Network | IPv6Network
 Endpoint = tuple[str, int]  # address literal and TCP port to listen on
 
 
@@ -27,6 +28,14 @@ class SpeakerConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Definable:
+    """What a definition in ZooKeeper may make of a service (rule 15)."""
+
+    route: Route  # of a VIP that the file does not name
+    allow: tuple[Network, ...] = ()  # what VIPs may be, beside those of the file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceConfig:
     """A service: its VIPs, how each is to be said, and what its health depends on."""
 
@@ -35,6 +44,16 @@ class ServiceConfig:
     checks: Mapping[str, Check] = field(default_factory=dict)  # by "service/check" or "service/vip/check"
     hook: Hook | None = None
     require_address: bool = False  # a VIP stands only while its address is on this machine
+    definable: Definable | None = None  # None: its VIPs are those of the file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defined:
+    """How one service came by its VIPs."""
+
+    source: str = "file"  # or "zookeeper"
+    refused: str | None = None  # why the definition that stands in ZooKeeper is not taken
+    deleted: bool = False  # the definition in force stands in ZooKeeper no more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,12 +8,13 @@ from vipd.bgp.iana import Family
 from vipd.bgp.route import Route
 from vipd.config.addresses import family_of
 from vipd.config.checks import read_checks
+from vipd.config.coordination import ALONE
 from vipd.config.neighbors import NO_IBGP, Neighborhood, is_ebgp
 from vipd.config.policy import check_policy, read_pin, read_policy
 from vipd.config.problems import suggestion
 from vipd.config.reading import Reading
 from vipd.config.schema import SERVICE, VIP
-from vipd.config.sections import ServiceConfig
+from vipd.config.sections import Definable, ServiceConfig
 from vipd.coord.member import Times, Vip
 from vipd.health import Hook
 
@@ -89,7 +90,7 @@ def _service(
         taken[vip] = key
         if (shared := known.get(route)) is None:
             shared = known[route] = route
-            _check_route(route, where, found, reading, last_rank=policy.last_rank if times else 0)
+            check_route(route, where, found, reading, last_rank=policy.last_rank if times else 0)
         routes[vip] = shared
 
     common = _route(values, {}, neighbors)
@@ -103,7 +104,8 @@ def _service(
             pins |= read_pin(own, vip, where, reading, coordinated=coordinated)
             if "check" in own:
                 checks |= read_checks(own["check"], where, name, vip, reading, coordinated=coordinated)
-    if not routes and len(reading.problems) == before:
+    definable = _definable(said, values, common, at, reading, coordinated=coordinated)
+    if not routes and not (definable and definable.allow) and len(reading.problems) == before:
         reading.refuse(f"{at}.vips", "is missing: at least one VIP, here or in [[service.vip]]")
     hook = values["on-change"]
     return ServiceConfig(
@@ -112,7 +114,27 @@ def _service(
         checks=checks,
         hook=hook and Hook(service=name, command=hook, timeout=values["on-change-timeout"]),
         require_address=manage if values["require-address"] is None else values["require-address"],
+        definable=definable,
     )
+
+
+def _definable(
+    said: Mapping[str, Any],
+    values: Mapping[str, Any],
+    route: Route,
+    at: str,
+    reading: Reading,
+    *,
+    coordinated: bool,
+) -> Definable | None:
+    """Return what ZooKeeper may make of a service; None where its VIPs are those of the file."""
+    if values["vips-from"] == "file":
+        if "allow" in said:
+            reading.refuse(f"{at}.allow", 'needs vips-from = "zookeeper": else nobody else can add a VIP')
+        return None
+    if not coordinated:
+        reading.refuse(f"{at}.vips-from", ALONE)
+    return Definable(route=route, allow=values["allow"])
 
 
 def _neighbors(
@@ -146,7 +168,7 @@ def _united(service: Mapping[str, Any], vip: Mapping[str, Any], key: str) -> tup
     return tuple(sorted({*common, *vip[key]})) if key in vip else common
 
 
-def _check_route(route: Route, at: str, found: Neighborhood, reading: Reading, *, last_rank: int) -> None:
+def check_route(route: Route, at: str, found: Neighborhood, reading: Reading, *, last_rank: int) -> None:
     """Check what only the neighbours that hear of a route can tell; `last_rank` is the worst it may get."""
     hearing = found.hearing(route.neighbors)
     if route.local_preference is not None and hearing and all(is_ebgp(peer) for peer in hearing):

@@ -22,6 +22,7 @@ from vipd.coord.member import Order, Phase, Rank, Record, Service, Unreadable, V
 
 SCHEMA: Final = 1
 RECORD_OCTETS: Final = 512 * 1024  # half of what a ZooKeeper server takes by default
+DEFINITION_OCTETS: Final = 512 * 1024  # likewise
 ORDER_OCTETS: Final = 4096
 TEXT: Final = 255  # characters of a zone, a digest or a pod-id
 ADDRESS: Final = 39  # characters of an address, at most
@@ -48,6 +49,10 @@ def member_path(root: str, service: str, name: str) -> str:
 
 def maintenance_path(root: str, service: str) -> str:
     return f"{root}/services/{service}/maintenance"
+
+
+def definition_path(root: str, service: str) -> str:
+    return f"{root}/services/{service}/definition"
 
 
 def drains_path(root: str) -> str:

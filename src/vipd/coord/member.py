@@ -190,6 +190,13 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Definition:
+    """What ZooKeeper defines a service to be (rule 15), as it was read."""
+
+    octets: bytes | None  # None: it is there, and its ACL does not let us read it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class View:
     """One complete reading of a service's directory, and how long it may be believed."""
 
@@ -197,6 +204,7 @@ class View:
     members: Mapping[str, Member]  # by name, our own included
     drains: Mapping[str, Order] = field(default_factory=dict)  # by pod-id
     maintenance: Order | None = None
+    definition: Definition | None = None  # None: there is none
     root: int = 0  # czxid of the root: another one means that the tree vanished
     read_at: Seconds  # loop time at which the reading was begun
     unread_write: bool = False  # of our own record: one may have been carried out since this reading

@@ -5,12 +5,13 @@ too, and who lifted it, when, can be read.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
-from vipd.coord.directory import Directory, NodeExists, NoNode
+from vipd.coord.directory import Directory, Node, NodeExists, NoNode
 from vipd.coord.layout import (
     ORDER_OCTETS,
+    definition_path,
     drain_path,
     drains_path,
     maintenance_path,
@@ -32,6 +33,7 @@ class Sight:
     views: Mapping[str, View]  # by service that a pod has registered for
     maintenance: Mapping[str, Order]  # by service: what stands, lifted ones included
     drains: Mapping[str, Order]  # by pod-id, likewise
+    definitions: Mapping[str, Node] = field(default_factory=dict)  # by service that ZooKeeper defines
 
     @property
     def pods(self) -> frozenset[str]:
@@ -61,6 +63,16 @@ async def drain(directory: Directory, root: str, pod: str, order: Order) -> None
     await give(directory, drain_path(root, pod), order)
 
 
+async def define(directory: Directory, root: str, service: str, octets: bytes, before: Node | None) -> None:
+    """Have a definition stand in place of the one that was read. Raises what a Directory raises."""
+    path = definition_path(root, service)
+    if before is None:
+        await directory.ensure(path.rpartition("/")[0])
+        await directory.create(path, octets)
+    elif before.data != octets:
+        await directory.set(path, octets, before.version)
+
+
 async def look(directory: Directory, root: str) -> Sight:
     """Read every service below a root. Raises NoNode where there is none, and what a Directory raises."""
     services, drains = services_path(root), drains_path(root)
@@ -72,16 +84,21 @@ async def look(directory: Directory, root: str) -> Sight:
         await directory.ensure(drains)
     views: dict[str, View] = {}
     maintenance: dict[str, Order] = {}
+    definitions: dict[str, Node] = {}
     for service in sorted(listed):
         roster = Roster(root, service, BYSTANDER)
         reading = await directory.read(nodes=roster.nodes, folders=roster.folders)
         order = reading.nodes[maintenance_path(root, service)]
         if order is not None:
             maintenance[service] = read_order(order.data or b"")
+        definition = reading.nodes[definition_path(root, service)]
+        if definition is not None:
+            definitions[service] = definition
         if reading.folders[members_path(root, service)] is not None:
             views[service] = roster.view(reading, directory.link.value)
     return Sight(
         views=views,
         maintenance=maintenance,
         drains={name: read_order(node.data or b"") for name, node in (drained or {}).items()},
+        definitions=definitions,
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from vipd.coord.directory import Link, Node, NoNode, Reading
 from vipd.coord.layout import (
+    definition_path,
     drains_path,
     maintenance_path,
     member_name,
@@ -15,7 +16,7 @@ from vipd.coord.layout import (
     read_order,
     read_record,
 )
-from vipd.coord.member import Member, Order, Record, Unreadable, View
+from vipd.coord.member import Definition, Member, Order, Record, Unreadable, View
 from vipd.coord.placement import ALGORITHMS, Algorithms
 
 
@@ -23,7 +24,7 @@ class Roster:
     """Knows one service's members from reading to reading: what has not changed stays the same object."""
 
     def __init__(self, root: str, service: str, pod: str, algorithms: Algorithms = ALGORITHMS) -> None:
-        self.nodes = (root, maintenance_path(root, service))
+        self.nodes = (root, maintenance_path(root, service), definition_path(root, service))
         self.folders = (members_path(root, service), drains_path(root))
         self._pod = pod
         self._oldest = min(algorithms)
@@ -44,7 +45,7 @@ class Roster:
 
     def view(self, reading: Reading, link: Link) -> View:
         """Make a view of a complete reading. Raises NoNode where there is no tree to read."""
-        root, maintenance = (reading.nodes[path] for path in self.nodes)
+        root, maintenance, definition = (reading.nodes[path] for path in self.nodes)
         members, drains = (reading.folders[path] for path in self.folders)
         if root is None:
             raise NoNode(self.nodes[0], "it has vanished")
@@ -55,6 +56,7 @@ class Roster:
             members=self._read(reading, members),
             drains={name: _order(node) for name, node in drains.items()},
             maintenance=None if maintenance is None else _order(maintenance),
+            definition=None if definition is None else Definition(octets=definition.data),
             root=root.czxid,
             read_at=reading.began,
             trusted_until=link.lease_until,

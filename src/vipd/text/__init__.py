@@ -10,6 +10,8 @@ from vipd.text.layout import bullets, duration, short
 from vipd.text.neighbors import neighbor, neighbor_table, neighbors
 from vipd.text.sharing import (
     connection,
+    definition,
+    judged,
     local_maintenance,
     maintenance,
     members,
@@ -20,8 +22,10 @@ from vipd.text.sharing import (
 from vipd.text.vips import explain, service_table, vips, why
 
 __all__ = [
+    "definition",
     "duration",
     "explain",
+    "judged",
     "local_maintenance",
     "maintenance",
     "members",

@@ -53,6 +53,39 @@ def shared_why(vip: Json) -> str:
     )
 
 
+def definition(found: Json) -> str:
+    """Say what ZooKeeper defines a service to be, and who follows."""
+    told, pods = found["definition"], found["pods"]
+    author = f", set by {line(told['who'])} at {line(told.get('when', ''))}" if told.get("who") else ""
+    rows = [
+        (vip["vip"], vip["pin"] or "-", f"{len(vip['served_by'])} of {len(pods)} pods")
+        for vip in found["vips"]
+    ]
+    policy = ", ".join(f"{key} = {value}" for key, value in told.get("policy", {}).items())
+    return "\n".join(
+        (
+            f"Service {found['service']}, as ZooKeeper defines it{author}",
+            table(("VIP", "Pin", "Served by"), rows),
+            f"Policy: {line(policy) or 'that of the file of each pod'}",
+            *bullets(
+                f"{pod} does not serve {vip['vip']}: vipd status there says why"
+                for vip in found["vips"]
+                for pod in pods
+                if pod not in vip["served_by"]
+            ),
+            *bullets(f"{vip} is served, and not defined" for vip in found["undefined"]),
+        )
+    )
+
+
+def judged(found: Json) -> str:
+    """Say what became of a definition."""
+    vips = f"{found['service']} with {len(found['vips'])} VIPs"
+    if not found["set"]:
+        return f"{vips} could be set; nothing was"
+    return f"{vips} is set: each pod serves it once it has read it (vipd service show {found['service']})"
+
+
 def sharing(vip: Json, *, resting: bool, policy: str = "", unknown: bool = False) -> Iterator[str]:
     """Say who should announce a VIP, who does, and what is awaited.
 
@@ -90,6 +123,7 @@ def summary(service: Json) -> Iterator[str]:
     shared = service["coordination"]
     if shared is None:
         return
+    yield from defined(service)
     there = [member for member in shared["members"] if member["unreadable"] is None]
     if shared["trusted"]:
         yield f"{service['name']}: {len(there)} members, read {short(shared['view_age'])} ago"
@@ -148,6 +182,22 @@ def _service(service: Json) -> Iterator[str]:
     ]
     if rows:
         yield table(heads, rows, right=heads[4:8])
+
+
+def defined(service: Json) -> Iterator[str]:
+    """Say where the VIPs come from, where ZooKeeper may tell, and what is wrong with what it tells."""
+    found = service["definition"]
+    if found is None:
+        return
+    zookeeper = found["source"] == "zookeeper"
+    has = "has the VIPs that ZooKeeper defines" if zookeeper else "has the VIPs of the file"
+    if found["refused"] is not None:
+        yield f"{service['name']}: {has}; the definition that stands in ZooKeeper is REFUSED:"
+        yield from bullets(found["refused"].splitlines())
+    elif found["deleted"]:
+        yield f"{service['name']}: {has}; DELETED there, it is kept here"
+    else:
+        yield f"{service['name']}: {has}" + ("" if zookeeper else "; there is no definition in ZooKeeper")
 
 
 def _newest(members: Sequence[Json]) -> int:

@@ -3,7 +3,7 @@ import pytest
 from algorithms import BOTH, NEW
 from vipd.coord import layout
 from vipd.coord.directory import Link, LinkState, Node, NoNode, Reading
-from vipd.coord.member import Order, Phase, Record, Unreadable, Vip
+from vipd.coord.member import Definition, Order, Phase, Record, Unreadable, Vip
 from vipd.coord.roster import Roster
 
 ROOT, ONE = "/vipd", Vip("192.0.2.1")
@@ -30,13 +30,14 @@ def member(name, octets=None, *, owner, **changes) -> Node:
     return node(layout.member_path(ROOT, "apex", name), octets, owner=owner, **changes)
 
 
-def reading(*members: Node, drains=(), root=True, maintenance=None, folders=True) -> Reading:
+def reading(*members: Node, drains=(), root=True, maintenance=None, definition=None, folders=True) -> Reading:
     return Reading(
         generation=3,
         began=12.5,
         nodes={
             ROOT: node(ROOT) if root else None,
             layout.maintenance_path(ROOT, "apex"): maintenance,
+            layout.definition_path(ROOT, "apex"): definition,
         },
         folders={
             layout.members_path(ROOT, "apex"): {each.name: each for each in members} if folders else None,
@@ -48,6 +49,12 @@ def reading(*members: Node, drains=(), root=True, maintenance=None, folders=True
 @pytest.fixture
 def roster() -> Roster:
     return Roster(ROOT, "apex", "pod-a")
+
+
+def test_a_definition_goes_into_the_view_as_it_stands(roster):
+    assert roster.view(reading(), LINK).definition is None
+    assert roster.view(reading(definition=node("/d", b"{")), LINK).definition == Definition(octets=b"{")
+    assert roster.view(reading(definition=node("/d", None)), LINK).definition == Definition(octets=None)
 
 
 def test_a_view_is_all_of_one_reading_and_of_the_link_it_came_by(roster):

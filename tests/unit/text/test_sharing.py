@@ -4,9 +4,20 @@ import pytest
 
 from scene import NOW, V4, snapshot
 from shared_scene import LINK, ORDER, insight, shared, view
+from vipd.config.sections import Defined
 from vipd.coord.member import Order
 from vipd.sharing import order
-from vipd.text import explain, local_maintenance, maintenance, members, ordered, status, why
+from vipd.text import (
+    definition,
+    explain,
+    judged,
+    local_maintenance,
+    maintenance,
+    members,
+    ordered,
+    status,
+    why,
+)
 
 AS = "as web-7 in zone r1"
 BY = "ada@desk since 2026-11-21T07:00:00Z"
@@ -112,3 +123,62 @@ def test_a_service_that_is_alone_says_nothing_of_siblings():
     page["services"][0]["coordination"] = None
     assert "members" not in status(page)
     assert "Should" not in why(explain(page, V4))
+
+
+@pytest.mark.parametrize(
+    ("told", "lines"),
+    [
+        (Defined(), ["apex: has the VIPs of the file; there is no definition in ZooKeeper"]),
+        (Defined(source="zookeeper"), ["apex: has the VIPs that ZooKeeper defines"]),
+        (
+            Defined(source="zookeeper", deleted=True),
+            ["apex: has the VIPs that ZooKeeper defines; DELETED there, it is kept here"],
+        ),
+        (
+            Defined(refused="/d: vips: no\n/d: pins: no"),
+            [
+                "apex: has the VIPs of the file; the definition that stands in ZooKeeper is REFUSED:",
+                "  - /d: vips: no",
+                "  - /d: pins: no",
+            ],
+        ),
+    ],
+)
+def test_where_the_vips_come_from(told, lines):
+    shown = status(everything(definitions={"apex": told})).splitlines()
+    at = shown.index(lines[0])
+    assert shown[at : at + len(lines)] == lines
+
+
+def test_a_definition_and_who_follows():
+    found = {
+        "service": "apex",
+        "definition": {"who": "ada@desk", "when": "now", "policy": {"copies": 2, "settle": 1.5}},
+        "vips": [
+            {"vip": "192.0.2.1", "pin": "a", "served_by": ["a", "b"]},
+            {"vip": "192.0.2.2", "pin": None, "served_by": ["a"]},
+        ],
+        "pods": ["a", "b"],
+        "undefined": ["192.0.2.3"],
+    }
+    assert definition(found).splitlines() == [
+        "Service apex, as ZooKeeper defines it, set by ada@desk at now",
+        "VIP        Pin  Served by",
+        "192.0.2.1  a    2 of 2 pods",
+        "192.0.2.2  -    1 of 2 pods",
+        "Policy: copies = 2, settle = 1.5",
+        "  - b does not serve 192.0.2.2: vipd status there says why",
+        "  - 192.0.2.3 is served, and not defined",
+    ]
+    bare = {**found, "definition": {}, "undefined": []}
+    assert "Service apex, as ZooKeeper defines it\n" in definition(bare)
+    assert "Policy: that of the file of each pod" in definition(bare)
+
+
+def test_what_became_of_a_definition():
+    assert judged({"service": "apex", "vips": ["a", "b"], "set": False}) == (
+        "apex with 2 VIPs could be set; nothing was"
+    )
+    assert judged({"service": "apex", "vips": ["a", "b"], "set": True}).startswith(
+        "apex with 2 VIPs is set: "
+    )
