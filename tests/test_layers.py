@@ -44,6 +44,7 @@ PURE = {
     "vipd.coord.damping",
     "vipd.coord.decision",
     "vipd.coord.ensemble",
+    "vipd.coord.exazk",
     "vipd.coord.handover",
     "vipd.coord.layout",
     "vipd.coord.link",

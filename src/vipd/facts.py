@@ -75,7 +75,7 @@ def me(service: ServiceConfig, facts: Facts, heard: Said = UNHEARD, stalled_at: 
         return alone
     return replace(
         alone,
-        pod=coordination.pod_id,
+        pod=service.pod(coordination.pod_id),
         zone=coordination.zone,
         weight=coordination.weight,
         sessions_up=facts.standing.sessions_up,

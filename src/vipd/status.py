@@ -106,7 +106,7 @@ class Observed:
         coordination, insight = self.config.coordination, self.insights.get(service.service.name)
         if coordination is None or insight is None:
             return None
-        return account(service.service, coordination.pod_id, insight, self.now)
+        return account(service.service, service.pod(coordination.pod_id), insight, self.now)
 
     def verdicts(self, service: ServiceConfig) -> Iterator[tuple[Vip, Verdict | None]]:
         """Each VIP of a service with what was decided; None: nothing yet."""

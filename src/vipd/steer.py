@@ -131,7 +131,11 @@ class Steering:
             announcements=decision.announcements,
             memory=decision.memory,
             wish=Wish(
-                view=view, record=decision.record, releases=decision.releases, newer_than=known.stalled_at
+                view=view,
+                record=decision.record,
+                releases=decision.releases,
+                newer_than=known.stalled_at,
+                exazk=config.place,
             ),
         )
 

@@ -73,6 +73,7 @@ def load(
         reading,
         manage=loopback["manage"],
         times=_times(parts["drain"], drain, coordination, reading, coordinated=coordinated),
+        pod_id=_pod_id(coordination, coordinated=coordinated),
     )
     if reading.problems:
         raise ConfigError(tuple(reading.problems.values()))
@@ -93,6 +94,13 @@ def load(
         secrets=found.secrets,
         warnings=tuple(reading.warnings),
     )
+
+
+def _pod_id(coordination: CoordinationConfig | None, *, coordinated: bool) -> str | None:
+    """Return what this pod is called; None where pods do not coordinate; "" where that is wrong."""
+    if not coordinated:
+        return None
+    return "" if coordination is None else coordination.pod_id
 
 
 def _times(

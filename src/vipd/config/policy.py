@@ -6,14 +6,17 @@ from typing import Any
 
 from vipd.config.coordination import ALONE
 from vipd.config.neighbors import Neighborhood, is_ebgp
+from vipd.config.problems import shown
 from vipd.config.reading import Reading
 from vipd.config.schema import POLICY
-from vipd.config.sections import ServiceConfig
+from vipd.config.sections import ExazkConfig, ServiceConfig
+from vipd.coord.exazk import Exazk
 from vipd.coord.layout import RECORD_OCTETS, record_bound
 from vipd.coord.member import (
     ColdStart,
     CoordinationLoss,
     LastResort,
+    Layout,
     Service,
     Standby,
     Takeover,
@@ -70,6 +73,55 @@ def policy_values(service: Service) -> dict[str, Any]:
         "handback-delay": service.times.handback_delay,
         "handback-max": service.times.handback_max,
     }
+
+
+def read_layout(
+    values: Mapping[str, Any], service: Service, pod_id: str | None, at: str, reading: Reading
+) -> ExazkConfig | None:
+    """Return where a service lies for ExaZK's pods; None where the file says nothing of it.
+
+    Args:
+        values: of the service's table.
+        service: with its VIPs and pins.
+        pod_id: of this pod; None: pods do not coordinate.
+        at: the key path of the table.
+        reading: where problems go.
+    """
+    path, used = values["exazk-path"], values["layout"] == Layout.EXAZK
+    for key in ("layout", "exazk-path", "exazk-maintenance"):
+        if values[key] not in (None, Layout.VIPD) and pod_id is None:
+            reading.refuse(f"{at}.{key}", ALONE)
+    if used:
+        _suits_exazk(values, service, at, reading)
+    if path is None or pod_id is None:
+        if values["exazk-maintenance"] is not None and path is None:
+            reading.refuse(f"{at}.exazk-maintenance", "needs exazk-path")
+        return None
+    ours = [vip for vip, pin in service.pins.items() if pin == pod_id]
+    if used and len(ours) > 1:
+        reason = f"pins {len(ours)} VIPs to this pod, {pod_id}: in ExaZK's layout a pod has one of its own"
+        reading.refuse(f"{at}.vip", reason)
+    maintenance = values["exazk-maintenance"]
+    own = ours[0] if ours else None
+    place = Exazk(path=path, maintenance=maintenance, vips=service.vips, own=own) if used else None
+    return ExazkConfig(path=path, maintenance=maintenance, place=place, pins=service.pins)
+
+
+def _suits_exazk(values: Mapping[str, Any], service: Service, at: str, reading: Reading) -> None:
+    """Refuse what needs records, which ExaZK's layout does not have."""
+    if values["exazk-path"] is None:
+        reading.refuse(
+            f"{at}.exazk-path", 'is missing: layout = "exazk" needs what ExaZK has for zk_path_service'
+        )
+    if service.takeover is not Takeover.ALL:
+        reason = 'must be "all" in ExaZK\'s layout: there, everybody substitutes for who is away'
+        reading.refuse(f"{at}.takeover", reason, service.takeover.value)
+    for key, usual in (("copies", 1), ("standby", Standby.NONE), ("last-resort", LastResort.WITHDRAW)):
+        if values[key] != usual:
+            reason = f"must be {shown(usual)} in ExaZK's layout: pods tell each other too little for more"
+            reading.refuse(f"{at}.{key}", reason, values[key])
+    if values["vips-from"] != "file":
+        reading.refuse(f"{at}.vips-from", 'must be "file" in ExaZK\'s layout', values["vips-from"])
 
 
 def check_policy(config: ServiceConfig, at: str, found: Neighborhood, reading: Reading) -> None:

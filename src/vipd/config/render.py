@@ -8,6 +8,7 @@ from vipd.config.environment import escape
 from vipd.config.neighbors import is_ebgp
 from vipd.config.policy import policy_values
 from vipd.config.sections import Config, CoordinationConfig, Endpoint, ServiceConfig, TlsConfig
+from vipd.coord.member import Layout
 from vipd.health import Check, ExecProbe, FileProbe, NerveProbe, Probe, TcpProbe
 
 _ESCAPES = {ord('"'): '\\"', ord("\\"): "\\\\"} | {c: f"\\u{c:04X}" for c in (*range(32), 127)}
@@ -125,7 +126,8 @@ def _drain(config: Config) -> Values:
 
 def _service(config: ServiceConfig, *, shared: bool) -> Iterable[str]:
     """Yield the table of a service, and those of its VIPs from the first on that has something of its own."""
-    vips, routes, pins = config.service.vips, config.routes, config.service.pins
+    vips, routes, exazk = config.service.vips, config.routes, config.exazk
+    pins = config.service.pins if exazk is None else exazk.pins
     checks: dict[str | None, list[Check]] = {}
     for check in config.checks.values():
         checks.setdefault(check.vip, []).append(check)
@@ -143,6 +145,9 @@ def _service(config: ServiceConfig, *, shared: bool) -> Iterable[str]:
             "name": config.service.name,
             "vips": list(vips[:plain]),
             "vips-from": definable and "zookeeper",
+            "layout": exazk and (Layout.EXAZK if exazk.place else Layout.VIPD),
+            "exazk-path": exazk and exazk.path,
+            "exazk-maintenance": exazk and exazk.maintenance,
             "allow": definable and [str(each) for each in definable.allow],
             "neighbors": None if common.neighbors is None else sorted(common.neighbors),
             **_levers(common),

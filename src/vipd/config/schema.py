@@ -50,7 +50,7 @@ from vipd.config.values import (
 )
 from vipd.coord.ensemble import LONGEST, SHORTEST
 from vipd.coord.layout import WEIGHT_MAX
-from vipd.coord.member import ColdStart, CoordinationLoss, LastResort, Standby, Takeover
+from vipd.coord.member import ColdStart, CoordinationLoss, LastResort, Layout, Standby, Takeover
 
 
 class Key(NamedTuple):
@@ -165,7 +165,7 @@ _PEER_KEYS: Final = (
 )
 _CHECKS: Final = Key("check", "tables `[[service.check]]`", tables, (), "none")
 _MD5: Final = {"md5-password": "must not stand in this file: put it into one of its own, md5-password-file"}
-_LATER: Final = dict.fromkeys(("witness", "witness-anchor", "layout"), "is not in this version")
+_LATER: Final = dict.fromkeys(("witness", "witness-anchor"), "is not in this version")
 _PIN: Final = {"pin": "is of one VIP, and so belongs into [[service.vip]]; it needs [coordination]"}
 
 SPEAKER: Final = section(
@@ -189,6 +189,9 @@ SERVICE: Final = section(
     Key("vips", "list of IP addresses", listing(vip, "addresses"), (), "none"),
     Key("vip", "tables `[[service.vip]]`", tables, (), "none"),
     Key("vips-from", '`"file"` or `"zookeeper"`', choice(("file", "zookeeper")), "file"),
+    Key("layout", '`"vipd"` or `"exazk"`', choice(Layout), "vipd"),
+    Key("exazk-path", "path in ZooKeeper", znode, None, "none"),
+    Key("exazk-maintenance", "path in ZooKeeper", znode, None, "none"),
     Key("allow", "list of prefixes", listing(network, "prefixes"), (), "none"),
     _CHECKS,
     *_LEVERS,
@@ -246,6 +249,7 @@ COORDINATION: Final = section(
     strangers={
         "auth": "must not stand in this file: put it into one of its own, auth-file",
         "chroot": 'stands behind the servers: "host:port,host:port/chroot"',
+        "layout": "is of one service, and so belongs into [[service]]",
         **_LATER,
     },
 )

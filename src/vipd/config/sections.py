@@ -10,6 +10,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from vipd.bgp.peer import PeerConfig
 from vipd.bgp.route import Policy, Route
 from vipd.coord.ensemble import Ensemble
+from vipd.coord.exazk import Exazk
 from vipd.coord.member import Service, Vip
 from vipd.health import Check, Hook
 
@@ -36,6 +37,18 @@ class Definable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExazkConfig:
+    """What the file says of ExaZK's layout, whether the service lies in it or not."""
+
+    path: str
+    maintenance: str | None = None
+    place: Exazk | None = None  # None: the layout is vipd's own
+    pins: Mapping[Vip, str] = field(
+        default_factory=dict
+    )  # as in the file: in that layout each VIP has its own
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceConfig:
     """A service: its VIPs, how each is to be said, and what its health depends on."""
 
@@ -45,6 +58,16 @@ class ServiceConfig:
     hook: Hook | None = None
     require_address: bool = False  # a VIP stands only while its address is on this machine
     definable: Definable | None = None  # None: its VIPs are those of the file
+    exazk: ExazkConfig | None = None  # None: the file says nothing of that layout
+
+    @property
+    def place(self) -> Exazk | None:
+        """Where it lies in ExaZK's layout; None: it does not."""
+        return None if self.exazk is None else self.exazk.place
+
+    def pod(self, pod: str) -> str:
+        """What a pod of this id is called among those that share the service."""
+        return pod if self.place is None else self.place.pod(pod)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

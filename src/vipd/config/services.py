@@ -10,7 +10,7 @@ from vipd.config.addresses import family_of
 from vipd.config.checks import read_checks
 from vipd.config.coordination import ALONE
 from vipd.config.neighbors import NO_IBGP, Neighborhood, is_ebgp
-from vipd.config.policy import check_policy, read_pin, read_policy
+from vipd.config.policy import check_policy, read_layout, read_pin, read_policy
 from vipd.config.problems import suggestion
 from vipd.config.reading import Reading
 from vipd.config.schema import SERVICE, VIP
@@ -33,7 +33,13 @@ LOCAL: Final = (
 
 
 def read_services(
-    tables: Sequence[object], found: Neighborhood, reading: Reading, *, manage: bool, times: Times | None
+    tables: Sequence[object],
+    found: Neighborhood,
+    reading: Reading,
+    *,
+    manage: bool,
+    times: Times | None,
+    pod_id: str | None = None,
 ) -> tuple[ServiceConfig, ...]:
     """Read every service.
 
@@ -43,12 +49,13 @@ def read_services(
         reading: where problems go.
         manage: whether addresses are added to `lo`.
         times: what all services share of them; None: pods do not coordinate.
+        pod_id: of this pod; None likewise.
     """
     services: dict[str, ServiceConfig] = {}
     taken: dict[str, str] = {peer.address: f"neighbour {name}" for name, peer in found.peers.items()}
     for index, table in enumerate(tables):
         at = f"service[{index}]"
-        service = _service(table, at, taken, found, reading, manage=manage, times=times)
+        service = _service(table, at, taken, found, reading, manage=manage, times=times, pod_id=pod_id)
         name = service.service.name
         if name and name in services:
             reading.refuse(f"{at}.name", "is the name of an earlier service", name)
@@ -70,6 +77,7 @@ def _service(
     *,
     manage: bool,
     times: Times | None,
+    pod_id: str | None,
 ) -> ServiceConfig:
     """Read one service; `taken` says who has an address, and is told of its VIPs."""
     before = len(reading.problems)
@@ -108,13 +116,18 @@ def _service(
     if not routes and not (definable and definable.allow) and len(reading.problems) == before:
         reading.refuse(f"{at}.vips", "is missing: at least one VIP, here or in [[service.vip]]")
     hook = values["on-change"]
+    service = replace(policy, name=name, vips=tuple(routes), pins=pins)
+    exazk = read_layout(values, service, pod_id, at, reading)
+    if exazk is not None and exazk.place is not None:
+        service = replace(service, pins=exazk.place.pins)
     return ServiceConfig(
-        service=replace(policy, name=name, vips=tuple(routes), pins=pins),
+        service=service,
         routes=routes,
         checks=checks,
         hook=hook and Hook(service=name, command=hook, timeout=values["on-change-timeout"]),
         require_address=manage if values["require-address"] is None else values["require-address"],
         definable=definable,
+        exazk=exazk,
     )
 
 

@@ -1,6 +1,6 @@
 """Where things lie in ZooKeeper, and what they look like there.
 
-The native layout. ExaZK's (`layout = "exazk"`) is to stand beside it, in a file of its own with these names.
+The native layout. ExaZK's (`layout = "exazk"`) is in exazk.py and exazk_roster.py.
 
 A record is JSON. Each VIP that the pod serves stands in it once, with a letter and its claim:
 `e` eligible, `c` only the check fails, `-` neither; then the rank at which it is announced, if it is.

@@ -62,6 +62,13 @@ class Standby(StrEnum):
     HOT = "hot"
 
 
+class Layout(StrEnum):
+    """What the znodes of a service look like."""
+
+    VIPD = "vipd"
+    EXAZK = "exazk"  # ExaZK's, to share a service with its pods
+
+
 class LastResort(StrEnum):
     """What becomes of a VIP whose check fails on every pod (rule 12)."""
 

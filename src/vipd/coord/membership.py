@@ -29,7 +29,9 @@ from vipd.coord.directory import (
     RecordChanged,
     Set,
 )
-from vipd.coord.layout import RECORD_OCTETS, member_path, write_record
+from vipd.coord.exazk import Exazk
+from vipd.coord.exazk_roster import ExazkRoster
+from vipd.coord.layout import RECORD_OCTETS, write_record
 from vipd.coord.member import Record, Release, Seconds, Unreadable, View
 from vipd.coord.placement import ALGORITHMS, Algorithms
 from vipd.coord.roster import Roster
@@ -57,6 +59,7 @@ class Wish:
     record: Record | None = None  # as ours ought to read; None: there is nothing to say yet
     releases: tuple[Release, ...] = ()
     newer_than: Seconds | None = None  # a view read then or before is not enough (rule 14)
+    exazk: Exazk | None = None  # where the service lies, if it lies in ExaZK's layout
 
 
 Wishes = Mapping[str, Wish]  # by service
@@ -84,13 +87,13 @@ async def take_part(
         algorithms: what this pod can place by.
     """
     seats: dict[str, Seat] = {}
-    services: Latest[Mapping[str, None]] = Latest({})
+    services: Latest[Mapping[str, Exazk | None]] = Latest({})
 
-    async def sit(service: str, _: None) -> None:
-        roster = Roster(root, service, pod, algorithms)
-        seat = seats[service] = Seat(
-            directory, service, wishes, report, root=root, roster=roster, jitter=jitter
-        )
+    async def sit(service: str, exazk: Exazk | None) -> None:
+        roster: Roster | ExazkRoster = Roster(root, service, pod, algorithms)
+        if exazk is not None:
+            roster = ExazkRoster(root, service, pod, exazk)
+        seat = seats[service] = Seat(directory, service, wishes, report, roster=roster, jitter=jitter)
         try:
             await seat.keep()
         finally:
@@ -99,7 +102,7 @@ async def take_part(
 
     async def wake(news: AsyncIterable[Any]) -> Never:
         async for _ in news:
-            services.set(dict.fromkeys(wishes.value))
+            services.set({name: wish.exazk for name, wish in wishes.value.items()})
             for seat in seats.values():
                 seat.news.set()
         raise AssertionError("a Latest never ends")
@@ -120,8 +123,7 @@ class Seat:
         wishes: Latest[Wishes],
         report: Report,
         *,
-        root: str,
-        roster: Roster,
+        roster: Roster | ExazkRoster,
         jitter: Callable[[], float],
     ) -> None:
         self.news = asyncio.Event()  # set by whoever knows of something to look at
@@ -129,7 +131,6 @@ class Seat:
         self._service = service
         self._wishes = wishes
         self._report = report
-        self._root = root
         self._jitter = jitter
         self._roster = roster
         self._loop = asyncio.get_running_loop()
@@ -143,7 +144,7 @@ class Seat:
         self._sync = False  # the next reading is to be as new as can be
         self._read_after: Seconds = -inf
         self._write_after: Seconds = -inf
-        self._written: tuple[Record, bytes] | None = None  # the newest record that was put into octets
+        self._written: tuple[Record, bytes | None] | None = None  # the newest that was put into octets
 
     async def keep(self) -> Never:
         """Take part over one connection after another, and retry whatever is refused, until cancelled."""
@@ -163,7 +164,7 @@ class Seat:
         self._report(self._service, None)
         with suppress(DirectoryLost, DirectoryRefused, TimeoutError):
             async with asyncio.timeout(LEAVING):
-                await self._directory.delete(self._path(self._roster.own(self._directory.link.value)))
+                await self._take_away()
 
     async def _take_part(self) -> Never:
         """Follow everything over the present connection, however long it lasts. Raises when it has ended."""
@@ -226,8 +227,7 @@ class Seat:
         if afresh:
             longer = max(1.0, len(view.members) / MANY)
             self._afresh_at = now + AFRESH * longer * (0.75 + self._jitter() / 2)
-        members = reading.folders[self._roster.folders[0]]
-        self._own = None if members is None else members.get(view.own)
+        self._own = self._roster.ours(reading, link)
         self._tell(view)
         self._show(view)
 
@@ -259,9 +259,10 @@ class Seat:
             return None
         if wish.view.own != view.own or wish.view.members.get(view.own) != view.members.get(view.own):
             return None  # it will be decided anew
-        if wish.releases or self._own is None or self._own.data != self._octets(wish.record):
-            return wish
-        return None
+        if self._roster.blocked:
+            return None
+        standing = None if self._own is None else self._own.data
+        return wish if wish.releases or standing != self._octets(wish.record) else None
 
     async def _write(self) -> None:
         """Bring our record nearer to what it ought to be, in the state in which it was read or not at all."""
@@ -270,14 +271,16 @@ class Seat:
         assert wish.record is not None  # noqa: S101
         assert view is not None  # noqa: S101
         self._write_after = now + APART
-        path, octets = self._path(view.own), self._octets(wish.record)
-        if len(octets) > RECORD_OCTETS:
+        path, octets = self._roster.path(view.own), self._octets(wish.record)
+        if octets is not None and len(octets) > RECORD_OCTETS:
             raise DirectoryRefused(path, f"our record would have {len(octets)} octets of {RECORD_OCTETS}")
         self._show(replace(view, unread_write=True))  # until the next reading, whatever the answer is
         try:
-            if self._own is None:
+            if self._own is None and octets is not None:
                 await self._directory.create(path, octets, ephemeral=True)
                 self._log.info("pod_registered", name=view.own)
+            elif self._own is None or octets is None:
+                await self._take_away()
             elif wish.releases:
                 await self._release(path, wish.record, wish.releases, self._own.version)
             else:
@@ -301,7 +304,7 @@ class Seat:
             claims = {vip: rank for vip, rank in record.announcing.items() if vip not in release.vips}
             record = replace(record, announcing=claims)
             checks: list[Operation] = [
-                Check(path=self._path(name), version=seen) for name, seen in release.receivers.items()
+                Check(path=self._roster.path(name), version=seen) for name, seen in release.receivers.items()
             ]
             taken_back = Set(path=path, data=write_record(record), version=version)
             await self._directory.transact([*checks, taken_back])
@@ -313,13 +316,15 @@ class Seat:
                 to=sorted(release.receivers),
             )
 
-    def _octets(self, record: Record) -> bytes:
-        if self._written is None or self._written[0] != record:
-            self._written = record, write_record(record)
-        return self._written[1]
+    async def _take_away(self) -> None:
+        """Delete our node, if it is known to be there and to be ours."""
+        if self._own is not None:
+            await self._directory.delete(self._own.path)
 
-    def _path(self, name: str) -> str:
-        return member_path(self._root, self._service, name)
+    def _octets(self, record: Record) -> bytes | None:
+        if self._written is None or self._written[0] != record:
+            self._written = record, self._roster.write(record)
+        return self._written[1]
 
     # --- for people ---
 

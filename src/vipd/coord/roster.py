@@ -11,10 +11,12 @@ from vipd.coord.layout import (
     drains_path,
     maintenance_path,
     member_name,
+    member_path,
     members_path,
     pod_of,
     read_order,
     read_record,
+    write_record,
 )
 from vipd.coord.member import Definition, Member, Order, Record, Unreadable, View
 from vipd.coord.placement import ALGORITHMS, Algorithms
@@ -23,10 +25,14 @@ from vipd.coord.placement import ALGORITHMS, Algorithms
 class Roster:
     """Knows one service's members from reading to reading: what has not changed stays the same object."""
 
+    blocked = False  # whether our node cannot be made for now: its name is new with every session
+
     def __init__(self, root: str, service: str, pod: str, algorithms: Algorithms = ALGORITHMS) -> None:
         self.nodes = (root, maintenance_path(root, service), definition_path(root, service))
         self.folders = (members_path(root, service), drains_path(root))
         self._pod = pod
+        self._root = root
+        self._service = service
         self._oldest = min(algorithms)
         self._known: dict[str, tuple[Node, Member]] = {}
         self._members: Mapping[str, Member] = {}
@@ -34,6 +40,18 @@ class Roster:
     def own(self, link: Link) -> str:
         """The name under which this pod registers over a connection."""
         return member_name(self._pod, link.session_id)
+
+    def path(self, name: str) -> str:
+        """Where the record of a member lies."""
+        return member_path(self._root, self._service, name)
+
+    def write(self, record: Record) -> bytes | None:
+        """What our node has to hold; None: it must not be there."""
+        return write_record(record)
+
+    def ours(self, reading: Reading, link: Link) -> Node | None:
+        """Our node, as it was read."""
+        return (reading.folders[self.folders[0]] or {}).get(self.own(link))
 
     def learn(self, reading: Reading) -> Iterator[None]:
         """Read what a view will need, one record at a time: a hundred large ones take half a second."""
@@ -54,8 +72,8 @@ class Roster:
         return View(
             own=self.own(link),
             members=self._read(reading, members),
-            drains={name: _order(node) for name, node in drains.items()},
-            maintenance=None if maintenance is None else _order(maintenance),
+            drains={name: order_at(node) for name, node in drains.items()},
+            maintenance=None if maintenance is None else order_at(maintenance),
             definition=None if definition is None else Definition(octets=definition.data),
             root=root.czxid,
             read_at=reading.began,
@@ -101,7 +119,8 @@ def _record(node: Node) -> Record | Unreadable:
     return read_record(node.data)
 
 
-def _order(node: Node) -> Order:
+def order_at(node: Node) -> Order:
+    """The order that stands at a node, whatever its text."""
     if node.data is None:
         return Order(why="its text is unreadable: its ACL does not let us read it")
     return read_order(node.data)
