@@ -188,11 +188,17 @@ def service(arguments: Namespace) -> int:
 
 
 def convert(arguments: Namespace) -> int:
-    from vipd.convert import exabgp
+    from vipd.convert import exabgp, exazk
     from vipd.convert.errors import ConvertError
 
     try:
-        print(exabgp.convert(arguments.files), end="")
+        if arguments.program == "exazk":
+            file, line, configurations = _exazk(arguments)
+            print(exazk.convert(file, line, configurations), end="")
+        elif arguments.exabgp or arguments.args is not None or not arguments.files:
+            raise Refused(os.EX_USAGE, "vipd convert exabgp FILE...; --exabgp and --args are for exazk")
+        else:
+            print(exabgp.convert(arguments.files), end="")
     except ConvertError as error:
         raise Refused(os.EX_DATAERR, str(error)) from error
     return os.EX_OK
@@ -242,6 +248,15 @@ VERBS: Final[dict[str, Callable[[Namespace], int]]] = {
         completion,
     )
 }
+
+
+def _exazk(arguments: Namespace) -> tuple[str | None, str | None, Sequence[str]]:
+    """What is said of an ExaZK: its file, or its command line, and ExaBGP's configurations."""
+    if not arguments.exabgp:
+        raise Refused(os.EX_USAGE, "whose sessions? --exabgp FILE, that of the ExaBGP which runs it")
+    if len(arguments.files) > 1 or (arguments.files and arguments.args is not None):
+        raise Refused(os.EX_USAGE, "one ExaZK at a time: its FILE, or its command line as --args '...'")
+    return next(iter(arguments.files), None), arguments.args, arguments.exabgp
 
 
 # --- what they share ----------------------------------------------------------------------------------

@@ -250,15 +250,23 @@ def parser() -> Parser:
         "make a vipd.toml of another program's configuration",
         """
         Print the vipd.toml that announces what another program's configuration does. What has no
-        equivalent is said in a comment at its place; docs/migration-exabgp.md tells the whole way.
+        equivalent is said in a comment at its place; docs/migration-exabgp.md and migration-exazk.md tell
+        the whole way. Of ExaZK, say its YAML file or its command line; without both, that is taken which
+        the ExaBGP configuration runs.
 
         examples:
           vipd convert exabgp /etc/exabgp/exabgp.conf > vipd.toml
+          vipd convert exazk apex.yml --exabgp /etc/exabgp/exabgp.conf > vipd.toml
+          vipd convert exazk --args '-c /check -n apex -A 192.0.2.1 -N 192.0.2.2 ...' --exabgp exabgp.conf
           vipd check vipd.toml
         """,
     )
-    convert.add_argument("program", choices=("exabgp",), help="whose configuration it is")
-    convert.add_argument("files", nargs="+", metavar="FILE", help="its configuration files")
+    convert.add_argument("program", choices=("exabgp", "exazk"), help="whose configuration it is")
+    convert.add_argument("files", nargs="*", metavar="FILE", help="its configuration files")
+    convert.add_argument("--args", metavar="LINE", help="exazk: its command line, instead of FILE")
+    convert.add_argument(
+        "--exabgp", metavar="FILE", nargs="+", help="exazk: the configuration of the ExaBGP that runs it"
+    )
 
     demo = verb(
         "demo",

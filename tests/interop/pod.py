@@ -38,6 +38,10 @@ class Pod:
     def start(self, *prefix: str, **sections: object) -> None:
         """Write the file and start vipd, as an argument of `prefix` where there is one."""
         self.write(**sections)
+        self.launch(*prefix)
+
+    def launch(self, *prefix: str) -> None:
+        """Start vipd with the file as it is."""
         before = len(self.lines("pod_started"))
         self._process = self._launch(*prefix)
         exited = self._process.popen.poll

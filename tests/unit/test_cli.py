@@ -320,6 +320,27 @@ sys.exit(cli.main(["demo"]))
     assert ("this is a bug" in ran.err) is (expected == 70)
 
 
+EXAZK = Path(__file__).parent.parent / "fixtures" / "exazk"
+
+
+async def test_convert_exazk():
+    conf, file = str(EXAZK / "exabgp.conf"), str(EXAZK / "apex.yml")
+    ran = await vipd("convert", "exazk", file, "--exabgp", conf)
+    assert ran.status == 0
+    assert 'layout = "exazk"' in ran.out
+    for arguments in (
+        ("exazk", file),
+        ("exazk", file, "--args", "-A 192.0.2.1", "--exabgp", conf),
+        ("exazk", file, file, "--exabgp", conf),
+        ("exabgp",),
+        ("exabgp", conf, "--args", "x"),
+        ("exabgp", conf, "--exabgp", conf),
+    ):
+        assert (await vipd("convert", *arguments)).status == 64
+    ran = await vipd("convert", "exazk", "--args", "-A 192.0.2.1", "--exabgp", conf)
+    assert (ran.status, "zk_hosts: is missing" in ran.err) == (65, True)
+
+
 async def test_convert_says_where_it_fails(tmp_path):
     file = tmp_path / "exabgp.conf"
     file.write_text("neighbor 10.0.0.1 {\n")

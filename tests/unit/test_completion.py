@@ -47,7 +47,7 @@ def test_values(option):
 
 def test_words():
     assert proposed("vipd", "completion", "") == {*SHELLS, "-h", "--help"}
-    assert proposed("vipd", "convert", "e") == {"exabgp"}
+    assert proposed("vipd", "convert", "e") == {"exabgp", "exazk"}
 
 
 def test_files_are_left_to_bash():

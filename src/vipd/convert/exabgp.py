@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vipd.convert import exabgp_healthcheck, exabgp_neighbors
+from vipd.convert import exabgp_healthcheck, exabgp_neighbors, exazk_options
 from vipd.convert.errors import ConvertError
 from vipd.convert.exabgp_healthcheck import Healthcheck, Line
 from vipd.convert.exabgp_neighbors import Exabgp, Neighbor, Process
@@ -25,14 +25,26 @@ class Files:
     options: dict[str, str] = field(default_factory=dict)
 
 
-def convert(paths: Sequence[str]) -> str:
-    """Return the text of one vipd.toml for some ExaBGP configurations. Raises ConvertError.
+@dataclass(slots=True, kw_only=True)
+class Gathered:
+    """What some configurations come to, as far as vipd can speak it."""
 
-    A file of health check options is found where the configuration says, next to it, or among `paths`.
-    """
+    neighbors: list[Neighbor]
+    processes: list[Process]
+    notes: list[str]
+    files: Files
+    exazk: list[str] = field(default_factory=list)  # processes that run ExaZK
+
+    def sources(self) -> list[Source]:
+        """Whence VIPs come: health checks, and static routes."""
+        return [*_healthchecks(self), static_routes(self.neighbors)]
+
+
+def gather(paths: Sequence[str]) -> Gathered:
+    """Read ExaBGP's files. Raises ConvertError."""
     files = Files()
     for path in paths:
-        text = _read(path)
+        text = read(path)
         (files.options if exabgp_healthcheck.is_options(text) else files.configurations)[path] = text
     found = Exabgp()
     for path, text in files.configurations.items():
@@ -44,11 +56,21 @@ def convert(paths: Sequence[str]) -> str:
     if not neighbors:
         reasons = "".join(f"; {note}" for note in found.notes[:3])
         raise ConvertError(", ".join(paths), 0, f"there is no neighbor to speak to in it{reasons}")
-    sources = settle([*_healthchecks(found, neighbors, files), static_routes(neighbors)])
-    telling = tell(neighbors, sources)
-    tables = [*speaking(neighbors, telling.neighbors), *serving(sources, telling)]
-    if found.notes:
-        tables.append(Table(notes=found.notes))
+    return Gathered(neighbors=neighbors, processes=found.processes, notes=found.notes, files=files)
+
+
+def convert(paths: Sequence[str]) -> str:
+    """Return the text of one vipd.toml for some ExaBGP configurations. Raises ConvertError.
+
+    A file of health check options is found where the configuration says, next to it, or among `paths`.
+    """
+    gathered = gather(paths)
+    sources = settle(gathered.sources())
+    telling = tell(gathered.neighbors, sources)
+    tables = [*speaking(gathered.neighbors, telling.neighbors), *serving(sources, telling)]
+    gathered.notes += [lost(what, "it is ExaZK: vipd convert exazk") for what in gathered.exazk]
+    if gathered.notes:
+        tables.append(Table(notes=gathered.notes))
     body = render(tables)
     names = ", ".join(Path(path).name for path in paths)
     head = Table(notes=[f"Converted by `vipd convert exabgp` from {names}."])
@@ -70,24 +92,26 @@ def _neighbors(found: Exabgp) -> Iterator[Neighbor]:
             yield neighbor
 
 
-def _healthchecks(found: Exabgp, neighbors: Sequence[Neighbor], files: Files) -> Iterator[Source]:
+def _healthchecks(found: Gathered) -> Iterator[Source]:
     """Each process that is a health check, once, with the neighbours that listen to it."""
     listening: dict[Statement, list[Neighbor]] = {process.statement: [] for process in found.processes}
     processes: dict[Statement, Process] = {process.statement: process for process in found.processes}
-    for neighbor in neighbors:
+    for neighbor in found.neighbors:
         for process in neighbor.processes:
             processes[process.statement] = process
             listening.setdefault(process.statement, []).append(neighbor)
     for statement, process in processes.items():
         what = f"process {process.name} running {' '.join(process.run)}"
         words = exabgp_healthcheck.arguments(process.run)
-        if words is None:
+        if words is None and exazk_options.arguments(process.run) is not None:
+            found.exazk.append(what)
+        elif words is None:
             why = "vipd takes no routes from a program: what it announces is to be written as services"
             found.notes.append(lost(what, why))
         elif not listening[statement]:
             found.notes.append(lost(what, "no neighbour lists it in api { processes [ ... ]; }"))
         else:
-            healthcheck = _healthcheck(statement, words, files)
+            healthcheck = _healthcheck(statement, words, found.files)
             yield checked(healthcheck.name or process.name, healthcheck, listening[statement])
 
 
@@ -109,11 +133,12 @@ def _options(named: str, statement: Statement, files: Files) -> tuple[str, str]:
     beside = Path(statement.file).parent
     for place in (Path(named), beside / named, beside / Path(named).name):
         if place.is_file():
-            return str(place), _read(str(place))
+            return str(place), read(str(place))
     raise statement.refuse(f"the health check's file {named} is not there: name it on the command line, too")
 
 
-def _read(path: str) -> str:
+def read(path: str) -> str:
+    """The text of a file. Raises ConvertError."""
     try:
         return Path(path).read_text("utf-8")
     except OSError as error:

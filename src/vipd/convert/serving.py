@@ -150,10 +150,15 @@ def _loopback(checks: Sequence[Healthcheck]) -> Table:
 
 def _name(wanted: str, taken: set[str]) -> str:
     """A name that vipd allows, and that is not taken yet."""
-    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", wanted)[:56].strip("-") or "service"
+    stem = name_of(wanted)
     name, number = stem, 1
     while name in taken:
         number += 1
         name = f"{stem}-{number}"
     taken.add(name)
     return name
+
+
+def name_of(wanted: str) -> str:
+    """A name that vipd allows, as near as can be."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", wanted)[:56].strip("-") or "service"
