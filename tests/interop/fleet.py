@@ -220,9 +220,7 @@ class Fleet:
             edge_node,
             asn=EDGE_AS,
             router_id="10.61.0.1",
-            neighbors=[
-                Neighbor(address=tor.router_id, peer_as=tor.asn, passive=False) for tor in tors
-            ],
+            neighbors=[Neighbor(address=tor.router_id, peer_as=tor.asn, passive=False) for tor in tors],
         )
         return tors, edge, Ledger(edge_node)
 
