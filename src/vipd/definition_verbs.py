@@ -26,7 +26,7 @@ Json = dict[str, Any]
 def show(arguments: Namespace) -> Json:
     """Return what ZooKeeper defines, and which pods serve each VIP of it."""
     where, name = fleet(arguments), arguments.service
-    sight = ask(where, lambda directory: orders.look(directory, where.root), arguments.timeout)
+    sight = ask(where, lambda directory: orders.look(directory, where.root, where.places), arguments.timeout)
     node = sight.definitions.get(name)
     if node is None:
         defined = sorted(sight.definitions)
@@ -52,7 +52,7 @@ def validate(arguments: Namespace) -> Json:
     octets = _octets(arguments)
 
     async def job(directory: Directory) -> Json:
-        sight = await orders.look(directory, where.root)
+        sight = await orders.look(directory, where.root, where.places)
         found = _judged(where, sight, arguments, octets)
         return {"service": arguments.service, "vips": list(found.vips), "set": False}
 
@@ -66,7 +66,7 @@ def put(arguments: Namespace) -> Json:
     stamp = {"who": who(), "when": spell(datetime.now(UTC))}
 
     async def job(directory: Directory) -> Json:
-        sight = await orders.look(directory, where.root)
+        sight = await orders.look(directory, where.root, where.places)
         if not arguments.anyway:
             registered = sight.views.keys() | sight.definitions.keys()
             known(name, registered, f"no pod has registered for a service {name} below {where.root}")

@@ -18,4 +18,3 @@ def batched(things: Iterable[T]) -> Iterator[list[T]]:
     left = iter(things)
     while some := list(islice(left, STEP)):
         yield some
-

@@ -26,6 +26,7 @@ from vipd.coord import orders
 from vipd.coord.account import survey
 from vipd.coord.directory import AccessDenied, Directory, DirectoryLost, DirectoryRefused, LinkState
 from vipd.coord.ensemble import Ensemble
+from vipd.coord.exazk import Exazk
 from vipd.coord.member import Order, Service, Vip
 from vipd.coord.orders import Sight
 from vipd.reach import reach
@@ -58,6 +59,12 @@ class Fleet:
     @property
     def root(self) -> str:
         return self.coordination.root
+
+    @property
+    def places(self) -> Mapping[str, Exazk]:
+        """Where those of its services lie that lie in ExaZK's layout."""
+        services = () if self.config is None else self.config.services
+        return {each.service.name: each.place for each in services if each.place is not None}
 
     def service(self, name: str) -> Service | None:
         """A service as this host's configuration has it; None where there is none."""
@@ -108,7 +115,7 @@ def maintenance(arguments: Namespace) -> Json:
 
     async def job(directory: Directory) -> Json:
         if not arguments.anyway:
-            sight = await orders.look(directory, where.root)
+            sight = await orders.look(directory, where.root, where.places)
             there = sight.views.keys() | sight.maintenance.keys()
             known(service, there, f"no pod has registered for a service {service} below {where.root}")
         await orders.maintain(directory, where.root, service, given)
@@ -120,7 +127,7 @@ def maintenance(arguments: Namespace) -> Json:
 def standing(arguments: Namespace) -> list[Json]:
     """Return the maintenance of a service, or of all."""
     where = fleet(arguments)
-    sight = ask(where, lambda directory: orders.look(directory, where.root), arguments.timeout)
+    sight = ask(where, lambda directory: orders.look(directory, where.root, where.places), arguments.timeout)
     services = sorted(sight.views.keys() | sight.maintenance.keys())
     if arguments.service:
         known(arguments.service, services, f"there is no service {arguments.service} below {where.root}")
@@ -143,7 +150,7 @@ def drain(arguments: Namespace) -> Json:
 
     async def job(directory: Directory) -> Json:
         if not arguments.anyway:
-            sight = await orders.look(directory, where.root)
+            sight = await orders.look(directory, where.root, where.places)
             there = sight.pods | sight.drains.keys()
             known(pod, there, f"no pod {pod} has registered below {where.root}")
         await orders.drain(directory, where.root, pod, given)
@@ -155,7 +162,7 @@ def drain(arguments: Namespace) -> Json:
 def members(arguments: Namespace) -> list[Json]:
     """Return the members of a service, or of all, as their records have it."""
     where = fleet(arguments)
-    sight = ask(where, lambda directory: orders.look(directory, where.root), arguments.timeout)
+    sight = ask(where, lambda directory: orders.look(directory, where.root, where.places), arguments.timeout)
     services = sorted(sight.views)
     if arguments.service:
         known(arguments.service, services, f"no pod has registered for a service {arguments.service}")
@@ -166,7 +173,7 @@ def members(arguments: Namespace) -> list[Json]:
 def why(arguments: Namespace, address: str) -> Json:
     """Return who should announce a VIP, who does, and what is awaited, by what the records say."""
     where = fleet(arguments)
-    sight = ask(where, lambda directory: orders.look(directory, where.root), arguments.timeout)
+    sight = ask(where, lambda directory: orders.look(directory, where.root, where.places), arguments.timeout)
     shared: list[str] = []
     for name in sight.views:
         account = _survey(where, sight, name)

@@ -221,3 +221,22 @@ async def test_local_maintenance_needs_no_zookeeper(fleet, tmp_path):
         assert (status, "there is no service x; there are apex, spare" in err) == (69, True)
         status, out, _ = await fleet.vipd("maintenance", "off", *local)
         assert (status, out, standing) == (0, "Nothing is in maintenance on this pod alone.\n", {})
+
+
+async def test_the_members_of_a_service_in_exazk_layout_are_its_nodes(fleet, tmp_path):
+    path, place = tmp_path / "vipd.toml", "/exabgp"
+    path.write_text(
+        CONFIG.format(V4=V4, V6=V6).replace(
+            'name = "apex"', 'name = "pages"\nlayout = "exazk"\nexazk-path = "/exabgp"\ntakeover = "all"'
+        )
+        + f'[coordination]\nservers = "{fleet.zookeeper}"\npod-id = "web-8"\n'
+    )
+    said = {"VIPD_ZOOKEEPER": "", "VIPD_CONFIG": str(path)}
+    status, _, err = await fleet.vipd("members", "pages", **said)
+    assert (status, "no pod has registered for a service pages; there are apex" in err) == (65, True)
+    fleet.tree.apply([Create(path=place), Create(path=f"{place}/{V6}")])
+    status, out, err = await fleet.vipd("members", "-o", "json", **said)
+    assert (status, err) == (0, "")
+    apex, pages = json.loads(out)
+    assert [service["service"] for service in (apex, pages)] == ["apex", "pages"]
+    assert {row["pod"]: row["claims"] for row in pages["members"]} == {V6: 1, "others": 1}

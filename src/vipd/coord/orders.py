@@ -5,10 +5,12 @@ too, and who lifted it, when, can be read.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from vipd.coord.directory import Directory, Node, NodeExists, NoNode
+from vipd.coord.exazk import Exazk
+from vipd.coord.exazk_roster import ExazkRoster
 from vipd.coord.layout import (
     ORDER_OCTETS,
     definition_path,
@@ -73,19 +75,23 @@ async def define(directory: Directory, root: str, service: str, octets: bytes, b
         await directory.set(path, octets, before.version)
 
 
-async def look(directory: Directory, root: str) -> Sight:
-    """Read every service below a root. Raises NoNode where there is none, and what a Directory raises."""
+async def look(directory: Directory, root: str, places: Mapping[str, Exazk] | None = None) -> Sight:
+    """Read every service below a root, and those that are known to lie elsewhere, as ExaZK has them.
+
+    Raises NoNode where there is none, and what a Directory raises.
+    """
+    places = places or {}
     services, drains = services_path(root), drains_path(root)
     reading = await directory.read(folders=[services, drains], sync=True)
     listed, drained = reading.folders[services], reading.folders[drains]
-    if listed is None:
+    if listed is None and not places:
         raise NoNode(services, "it is not there: no pod has ever been here")
     if drained is None:
         await directory.ensure(drains)
     views: dict[str, View] = {}
     maintenance: dict[str, Order] = {}
     definitions: dict[str, Node] = {}
-    for service in sorted(listed):
+    for service in sorted((listed or {}).keys() - places.keys()):
         roster = Roster(root, service, BYSTANDER)
         reading = await directory.read(nodes=roster.nodes, folders=roster.folders)
         order = reading.nodes[maintenance_path(root, service)]
@@ -96,9 +102,23 @@ async def look(directory: Directory, root: str) -> Sight:
             definitions[service] = definition
         if reading.folders[members_path(root, service)] is not None:
             views[service] = roster.view(reading, directory.link.value)
+    for service, place in places.items():
+        view = await _look_as_exazk(directory, root, service, place)
+        if view is not None:
+            views[service] = view
     return Sight(
         views=views,
         maintenance=maintenance,
         drains={name: read_order(node.data or b"") for name, node in (drained or {}).items()},
         definitions=definitions,
     )
+
+
+async def _look_as_exazk(directory: Directory, root: str, service: str, place: Exazk) -> View | None:
+    """Read a service in ExaZK's layout; None where no pod has been there."""
+    roster = ExazkRoster(root, service, BYSTANDER, replace(place, own=None))
+    reading = await directory.read(nodes=roster.nodes, folders=roster.folders)
+    if reading.nodes[place.path] is None:
+        return None
+    view = roster.view(reading, directory.link.value)
+    return replace(view, members={name: each for name, each in view.members.items() if name != view.own})
