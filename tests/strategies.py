@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from vipd.bgp import capabilities, messages
 from vipd.bgp.attributes import PathAttributes, Segment, UnknownAttribute
-from vipd.bgp.iana import AttributeCode, Family, Origin, SegmentType
+from vipd.bgp.iana import AttributeCode, CapabilityCode, Family, Origin, SegmentType
 from vipd.bgp.wire import Prefix
 
 octet = st.integers(0, 0xFF)
@@ -27,7 +27,7 @@ def prefixes(draw, family):
 
 unknown_capabilities = st.builds(
     capabilities.Unknown,
-    code=octet.filter(lambda code: code not in {1, 2, 64, 65}),
+    code=octet.filter(lambda code: code not in set(CapabilityCode)),
     octets=st.binary(max_size=20),
 )
 multiprotocol = st.one_of(
@@ -112,7 +112,8 @@ def updates(draw):
     told = draw(st.lists(prefixes(family), max_size=30, unique=True).map(tuple))
     if not told or draw(st.booleans()):
         return messages.Update(family=family, withdrawn=told)
-    return messages.Update(family=family, attributes=draw(path_attributes(family)), announced=told)
+    through = draw(families) if family is Family.IPV4 else family  # of the next hop (RFC 8950)
+    return messages.Update(family=family, attributes=draw(path_attributes(through)), announced=told)
 
 
 any_message = st.one_of(opens(), notifications, route_refreshes, updates(), st.just(messages.Keepalive()))

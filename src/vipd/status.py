@@ -329,6 +329,7 @@ def _agreed(negotiated: Negotiated) -> Json:
         "four_octet_as": negotiated.four_octet_as,
         "route_refresh": negotiated.route_refresh,
         "enhanced_refresh": negotiated.enhanced_refresh,
+        "extended_next_hop": negotiated.extended_next_hop,
         "extended_message": negotiated.extended_message,
         "ebgp": negotiated.ebgp,
     }

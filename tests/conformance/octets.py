@@ -54,6 +54,7 @@ def four_octet_as(asn: int) -> bytes:
 
 ROUTE_REFRESH = capability(2)
 EXTENDED_MESSAGE = capability(6)
+IPV6_NEXT_HOPS = capability(5, struct.pack("!HHH", 1, 1, 2))  # for IPv4 (RFC 8950)
 ENHANCED_REFRESH = capability(70)
 PROVIDER, RS, RS_CLIENT, CUSTOMER, PEER = range(5)  # RFC 9234 section 4.1
 
@@ -216,7 +217,7 @@ def take_apart(body: bytes) -> Said:
         said.family = int.from_bytes(value[:2]), value[2]
         said.next_hop, rest = value[4 : 4 + value[3]], value[4 + value[3] :]
         assert rest[0] == 0
-        said.announced += prefixes(rest[1:], 16)
+        said.announced += prefixes(rest[1:], 4 if said.family == IPV4 else 16)
     if MP_UNREACH in said.attributes:
         value = said.value(MP_UNREACH)
         said.family = int.from_bytes(value[:2]), value[2]

@@ -142,3 +142,70 @@ def test_2385_a_key_where_there_was_none_takes_a_new_session(own_pod, tmp_path):
     pod.reload()
     assert peer.refused()[:2] == (6, 6)
     tor.meet().establish()
+
+
+def over_ipv6(own_pod):
+    pod = own_pod(vips=["192.0.2.1", "2001:db8::1"])
+    pod.neighbor("six", address="::1", next_hop="self")
+    pod.start()
+    return pod, pod.tor("six")
+
+
+def test_8950_4_ipv6_next_hops_are_offered_over_ipv6_only(own_pod, pod):
+    _, six = over_ipv6(own_pod)
+    _, opening = six.answer()
+    assert bgp.IPV6_NEXT_HOPS in opening.body
+    _, opening = pod.tor("ebgp").answer()
+    assert bgp.IPV6_NEXT_HOPS not in opening.body
+
+
+def test_8950_3_ipv4_over_ipv6(own_pod):
+    pod, tor = over_ipv6(own_pod)
+    peer = tor.meet()
+    said = peer.establish(more=(bgp.IPV6_NEXT_HOPS,))
+    (four,) = [each for each in said if each.announced and each.family == IPV4]
+    assert four.announced == ["192.0.2.1/32"]
+    assert four.next_hop == bytes(15) + b"\1"
+    assert bgp.NEXT_HOP not in four.attributes
+    assert next(iter(four.attributes)) == bgp.MP_REACH
+    pod.serve("2001:db8::1")
+    pod.reload()
+    assert peer.said().withdrawn == ["192.0.2.1/32"]
+
+
+def test_8950_4_without_their_word_there_is_no_next_hop(own_pod):
+    pod, tor = over_ipv6(own_pod)
+    said = tor.meet().establish()
+    assert {each.family for each in said if each.announced} == {IPV6}
+    assert "RFC 8950" in pod.status(tor)["untold"]["ipv4"]
+
+
+SIX = bytes.fromhex("20010db8000000000000000000000002")
+NEXT_HOPS = {
+    "of-4": (bytes((10, 0, 0, 2)), True),
+    "of-16": (SIX, True),
+    "of-32": (SIX + bytes.fromhex("fe800000000000000000000000000002"), True),
+    "of-0": (b"", False),
+    "of-15": (SIX[:15], False),
+    "of-24": (bytes(8) + SIX, False),
+    "of-33": (SIX + SIX + b"\0", False),
+}
+
+
+def test_8950_3_what_comes_in(own_pod):
+    pod, tor = over_ipv6(own_pod)
+    run = bgp.attribute(bgp.WELL_KNOWN, bgp.ORIGIN, b"\0")
+    run += bgp.attribute(bgp.WELL_KNOWN, bgp.AS_PATH, bgp.segment(bgp.SEQUENCE, tor.asn))
+    for name, (next_hop, fine) in NEXT_HOPS.items():
+        peer = tor.meet()
+        peer.establish(more=(bgp.IPV6_NEXT_HOPS,))
+        before = pod.status(tor)["received_updates"]["prefixes"]
+        value = bgp.mp_reach(IPV4, next_hop, bgp.prefix("198.51.100.0/24"))
+        reach = bgp.attribute(bgp.NON_TRANSITIVE, bgp.MP_REACH, value)
+        peer.say(bgp.update(reach + run))
+        if fine:
+            peer.stands()
+            assert pod.status(tor)["received_updates"]["prefixes"] == before + 1, name
+            peer.close()
+        else:
+            assert peer.refused() == (3, 9, reach), name

@@ -115,7 +115,9 @@ class Bird(Tor):
             options.append("enable extended messages on")
         # No table of what came in: `reload in` must ask the pod.
         export = "where source = RTS_BGP" if neighbor.hears else "none"
-        options += [f"{family} {{ import all; export {export}; }}" for family in neighbor.families]
+        for family in neighbor.families:
+            more = "extended next hop on; " if neighbor.extended_next_hop and family == "ipv4" else ""
+            options.append(f"{family} {{ import all; export {export}; {more}}}")
         return f"protocol bgp pod{index} {{ {' '.join(f'{option};' for option in options)} }}\n"
 
 

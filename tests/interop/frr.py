@@ -133,6 +133,8 @@ class Frr(Tor):
             settings.append(f"password {neighbor.password}")
         if neighbor.ttl_security:
             settings.append("ttl-security hops 1")
+        if neighbor.extended_next_hop:
+            settings.append("capability extended-nexthop")
         if neighbor.role:
             settings.append(f"local-role {'rs-server' if neighbor.role == 'rs' else neighbor.role}")
         if neighbor.old:

@@ -3,7 +3,7 @@
 from interop.capture import Capture
 from interop.netns import wait_for
 from interop.tor import Route
-from interop.wiring import POD4, POD6, POD_AS, TOR4, neighbor, service
+from interop.wiring import POD4, POD6, POD_AS, TOR4, TOR6, client_behind, fetch, neighbor, service
 
 SPEAKER = {"local-as": POD_AS}
 
@@ -54,6 +54,28 @@ def test_ipv6_over_ipv4_needs_a_next_hop(rack):
     rack.pod.reload(neighbor=[neighbor(next_hop={"ipv6": POD6})], **sections)
     assert tor.learns("2001:db8::1/128") == Route(next_hop=POD6, as_path=(POD_AS,), local_preference=100)
     assert tor.since(POD4) == since
+
+
+def test_ipv4_over_ipv6_needs_none_where_both_know_how(rack):
+    """RFC 8950, down to the packets: the ToR forwards IPv4 to an IPv6 next hop."""
+    rack.pod.serve()
+    tor = rack.tor(POD6, extended_next_hop=True)
+    client = client_behind(rack.lab, rack.switch)
+    sections = {
+        "speaker": SPEAKER,
+        "loopback": {"manage": True},
+        "service": [service("192.0.2.1", "2001:db8::1")],
+    }
+    rack.pod.start(neighbor=[neighbor(TOR6)], **sections)
+    since = tor.established(POD6)
+    assert tor.learns("192.0.2.1/32") == Route(next_hop=POD6, as_path=(POD_AS,), local_preference=100)
+    assert tor.learns("2001:db8::1/128").next_hop == POD6
+    assert rack.pod.neighbor(TOR6)["untold"] == {}
+    for vip in ("192.0.2.1", "2001:db8::1"):
+        wait_for(lambda vip=vip: fetch(client, vip) == "pod", f"the page at {vip}")
+    rack.pod.reload(neighbor=[neighbor(TOR6)], **{**sections, "service": [service("2001:db8::1")]})
+    tor.forgets("192.0.2.1/32")
+    assert tor.since(POD6) == since
 
 
 def test_a_thousand_vips_take_two_updates(rack):

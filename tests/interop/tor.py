@@ -23,6 +23,7 @@ class Neighbor:
     ttl_security: bool = False
     old: bool = False  # knows two-octet AS numbers only
     role: str | None = None  # the ToR's own (RFC 9234)
+    extended_next_hop: bool = False  # takes IPv6 next hops for IPv4 (RFC 8950)
     extended_messages: bool = False  # FRR always offers them
     hears: bool = False  # a router of the fabric: it is told what the others tell
 

@@ -85,7 +85,7 @@ def test_a_route_refresh_says_what_it_was_made_of(message):
 
 @given(updates(), st.booleans())
 def test_an_update_says_what_it_was_made_of_whatever_the_width_of_as_numbers(message, four_octet_as):
-    reader = UpdateReader(four_octet_as=four_octet_as, ebgp=False, families=Family)
+    reader = UpdateReader(four_octet_as=four_octet_as, ebgp=False, families=Family, extended_next_hop=True)
     body = message.encode(four_octet_as=four_octet_as)[HEADER:]
     assert reader.updates(body) == (message,)
     seen = reader.read(body)
@@ -140,7 +140,7 @@ hostile = st.one_of(
 @example(MessageType.UPDATE, b"", True, True)
 @example(MessageType.OPEN, b"", True, True)
 def test_any_octets_are_a_message_or_a_notification_error(kind, body, four_octet_as, ebgp):
-    reader = UpdateReader(four_octet_as=four_octet_as, ebgp=ebgp, families=Family)
+    reader = UpdateReader(four_octet_as=four_octet_as, ebgp=ebgp, families=Family, extended_next_hop=ebgp)
     try:
         assert kind is MessageType.KEEPALIVE or read(reader, kind, body) is not None
     except NotificationError as error:
@@ -155,7 +155,7 @@ def test_a_broken_message_is_a_message_or_a_notification_error(message, data):
     octets = bytearray(encoded(message))
     for _ in range(data.draw(st.integers(1, 3))):
         octets[data.draw(st.integers(0, len(octets) - 1))] = data.draw(st.integers(0, 255))
-    reader = UpdateReader(four_octet_as=True, ebgp=True, families=Family)
+    reader = UpdateReader(four_octet_as=True, ebgp=True, families=Family, extended_next_hop=True)
     try:
         for kind, body in heard(bytes(octets))[0]:
             read(reader, kind, body)
@@ -165,9 +165,12 @@ def test_a_broken_message_is_a_message_or_a_notification_error(message, data):
 
 @given(updates(), updates())
 def test_a_reader_remembers_nothing_that_changes_what_it_says(first, second):
-    reader = UpdateReader(four_octet_as=True, ebgp=True, families=Family)
+    reader = UpdateReader(four_octet_as=True, ebgp=True, families=Family, extended_next_hop=True)
     bodies = [message.encode(four_octet_as=True)[HEADER:] for message in (first, second, first)]
-    fresh = [UpdateReader(four_octet_as=True, ebgp=True, families=Family).read(body) for body in bodies]
+    fresh = [
+        UpdateReader(four_octet_as=True, ebgp=True, families=Family, extended_next_hop=True).read(body)
+        for body in bodies
+    ]
     assert [reader.read(body) for body in bodies] == fresh
 
 

@@ -105,6 +105,7 @@ def test_a_neighbour_that_is_up():
         "four_octet_as": True,
         "route_refresh": True,
         "enhanced_refresh": False,
+        "extended_next_hop": False,
         "extended_message": False,
         "ebgp": True,
     }

@@ -169,8 +169,11 @@ def _silent(
         if family not in negotiated.families:
             reasons[family] = f"the peer does not offer {Multiprotocol.of(family)}"
         elif family not in next_hops and family not in policy.next_hop:
+            over = " and ".join(map(str, next_hops))
+            if family is Family.IPV4:
+                over += " and the peer does not offer extended-next-hop (RFC 8950)"
             reasons[family] = (
-                f"no {family} next hop, as the session runs over {' and '.join(map(str, next_hops))}: "
+                f"no {family} next hop, as the session runs over {over}: "
                 f'write next-hop = {{ {family} = "ADDRESS" }} for neighbor {config.name}'
             )
     return reasons

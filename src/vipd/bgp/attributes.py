@@ -47,7 +47,8 @@ class UnknownAttribute(NamedTuple):
 class PathAttributes:
     """What is said about every prefix of one UPDATE.
 
-    An IPv4 next hop is told in NEXT_HOP, an IPv6 one in the MP_REACH_NLRI that carries the prefixes; there
+    An IPv4 next hop is told in NEXT_HOP, an IPv6 one in the MP_REACH_NLRI that carries the prefixes, of
+    whatever family they are (RFC 8950); there
     `link_local` may stand beside it (RFC 2545 section 3).
     """
 
@@ -173,6 +174,11 @@ _SPOKEN: Final = frozenset(AttributeCode) - {
 }
 
 
+# Octets of next hops (RFC 2545 section 3), also where RFC 8950 was agreed on.
+_NEXT_HOPS: Final[Mapping[Family, tuple[int, ...]]] = {Family.IPV4: (4,), Family.IPV6: (16, 32)}
+_EXTENDED_NEXT_HOPS: Final = {**_NEXT_HOPS, Family.IPV4: (4, 16, 32)}
+
+
 class MpReach(NamedTuple):
     """MP_REACH_NLRI: prefixes of any family, with their next hop (RFC 4760 section 3)."""
 
@@ -189,7 +195,12 @@ class MpReach(NamedTuple):
         )
 
     @classmethod
-    def decode(cls, value: bytes, flags: int = _OPTIONAL_NON_TRANSITIVE) -> Self:
+    def decode(
+        cls,
+        value: bytes,
+        flags: int = _OPTIONAL_NON_TRANSITIVE,
+        next_hops: Mapping[Family, tuple[int, ...]] = _NEXT_HOPS,
+    ) -> Self:
         """Read the value of the attribute. Raises NotificationError 3/9 (RFC 7606 sections 5.3 and 7.11).
 
         Its data is the attribute as it came (RFC 4271 section 6.3), for which the flags are needed.
@@ -202,15 +213,12 @@ class MpReach(NamedTuple):
             nlri = cursor.rest()
             family = Family.of(afi, safi)
             if family is not None:
-                if len(next_hop) not in _NEXT_HOPS[family]:
+                if len(next_hop) not in next_hops[family]:
                     raise Overrun(f"a next hop of {family} has {len(next_hop)} octets")
                 count_prefixes(family, nlri)
         except Overrun as error:
             raise _malformed(AttributeCode.MP_REACH_NLRI, flags, value, str(error)) from error
         return cls(afi, safi, next_hop, nlri)
-
-
-_NEXT_HOPS: Final = {Family.IPV4: (4,), Family.IPV6: (16, 32)}  # octets (RFC 2545 section 3)
 
 
 class MpUnreach(NamedTuple):
@@ -370,11 +378,18 @@ class Judge:
     then some attributes have no business in it (RFC 7606 section 7), and we may have a role in it (RFC 9234).
     """
 
-    __slots__ = ("_rules",)
+    __slots__ = ("_next_hops", "_rules")
 
     def __init__(
-        self, *, four_octet_as: bool, ebgp: bool, role: Role | None = None, peer_as: int | None = None
+        self,
+        *,
+        four_octet_as: bool,
+        ebgp: bool,
+        extended_next_hop: bool = False,
+        role: Role | None = None,
+        peer_as: int | None = None,
     ) -> None:
+        self._next_hops = _EXTENDED_NEXT_HOPS if extended_next_hop else _NEXT_HOPS
         self._rules = _rules(four_octet_as=four_octet_as, ebgp=ebgp)
         if role is not None:
             self._rules[AttributeCode.ONLY_TO_CUSTOMER] = _Rule(
@@ -393,7 +408,7 @@ class Judge:
             present |= 1 << code
             if fault is None:
                 if code == AttributeCode.MP_REACH_NLRI:
-                    reach = MpReach.decode(value, flags)
+                    reach = MpReach.decode(value, flags, self._next_hops)
                 elif code == AttributeCode.MP_UNREACH_NLRI:
                     unreach = MpUnreach.decode(value, flags)
                 continue

@@ -75,6 +75,36 @@ class EnhancedRouteRefresh:
         return "enhanced-route-refresh"
 
 
+class NextHopEncoding(NamedTuple):
+    """Routes of this family may have next hops of that address family."""
+
+    afi: int
+    safi: int
+    next_hop_afi: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtendedNextHop:
+    """The speaker takes next hops of another family than that of their routes (RFC 8950 section 4)."""
+
+    encodings: tuple[NextHopEncoding, ...]
+
+    def encode(self) -> bytes:
+        octets = b"".join(struct.pack("!HHH", *encoding) for encoding in self.encodings)
+        return bytes((CapabilityCode.EXTENDED_NEXT_HOP, len(octets))) + octets
+
+    @classmethod
+    def decode(cls, value: bytes) -> Self:
+        return cls(encodings=tuple(NextHopEncoding(*each) for each in struct.iter_unpack("!HHH", value)))
+
+    def __str__(self) -> str:
+        pairs = (f"{_words(afi, safi)} over {_AFI.get(hop, hop)}" for afi, safi, hop in self.encodings)
+        return " ".join(["extended-next-hop", *pairs])
+
+
+IPV4_OVER_IPV6: Final = NextHopEncoding(Family.IPV4.afi, Family.IPV4.safi, Family.IPV6.afi)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtendedMessage:
     """The speaker takes messages of up to 65,535 octets (RFC 8654 section 3)."""
@@ -184,6 +214,7 @@ Spoken = (
     Multiprotocol
     | RouteRefresh
     | EnhancedRouteRefresh
+    | ExtendedNextHop
     | ExtendedMessage
     | HasRole
     | GracefulRestart
@@ -194,6 +225,7 @@ Capability = Spoken | Unknown
 _KINDS: Final[dict[int, type[Spoken]]] = {
     CapabilityCode.MULTIPROTOCOL: Multiprotocol,
     CapabilityCode.ROUTE_REFRESH: RouteRefresh,
+    CapabilityCode.EXTENDED_NEXT_HOP: ExtendedNextHop,
     CapabilityCode.EXTENDED_MESSAGE: ExtendedMessage,
     CapabilityCode.ROLE: HasRole,
     CapabilityCode.GRACEFUL_RESTART: GracefulRestart,

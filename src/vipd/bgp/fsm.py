@@ -491,6 +491,7 @@ class Fsm:
             four_octet_as=self._agreed.four_octet_as,
             ebgp=self._agreed.ebgp,
             families=self._agreed.families,
+            extended_next_hop=self._agreed.extended_next_hop,
             role=self._config.role,
             peer_as=self._agreed.peer_as,
         )

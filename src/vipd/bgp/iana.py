@@ -55,6 +55,7 @@ class CapabilityCode(IntEnum):
 
     MULTIPROTOCOL = 1
     ROUTE_REFRESH = 2
+    EXTENDED_NEXT_HOP = 5
     EXTENDED_MESSAGE = 6
     ROLE = 9
     GRACEFUL_RESTART = 64

@@ -272,7 +272,7 @@ class Update:
         withdrawn = b"".join([nlri for _, nlri in self.withdrawn])
         announced = b"".join([nlri for _, nlri in self.announced])
         attributes = b"" if self.attributes is None else self.attributes.encode(four_octet_as=four_octet_as)
-        if self.family is not Family.IPV4:
+        if _is_multiprotocol(self.family, self.attributes):
             # One attribute holds the prefixes, and is the first of all (RFC 7606 section 5.1).
             afi, safi = self.family.afi, self.family.safi
             if self.attributes is None:
@@ -291,7 +291,14 @@ class Update:
         )
 
 
-_ADDRESS: Final = {Family.IPV4: IPv4Address, Family.IPV6: IPv6Address}
+_ADDRESS: Final = {Family.IPV4: (IPv4Address, IPv6Address), Family.IPV6: (IPv6Address,)}
+
+
+def _is_multiprotocol(family: Family, attributes: PathAttributes | None) -> bool:
+    """Whether the prefixes stand in MP_REACH_NLRI or MP_UNREACH_NLRI: IPv4 does where its next hop is none
+    of NEXT_HOP (RFC 8950 section 3), but is withdrawn where it ever was.
+    """
+    return family is not Family.IPV4 or isinstance(attributes and attributes.next_hop, IPv6Address)
 
 
 def room(
@@ -301,7 +308,7 @@ def room(
     free = longest(extended=extended) - HEADER - len(_WITHOUT_CONTENT)
     if attributes is not None:
         free -= len(attributes.encode(four_octet_as=four_octet_as))
-    if family is not Family.IPV4:
+    if _is_multiprotocol(family, attributes):
         free -= 4 + 3  # the attribute's header, of an extended length; AFI and SAFI
         if attributes is not None:
             free -= 1 + len(attributes.next_hops) + 1  # next hops with their length, a reserved octet
@@ -359,6 +366,7 @@ class UpdateReader:
         four_octet_as: bool,
         ebgp: bool,
         families: Iterable[Family],
+        extended_next_hop: bool = False,
         role: Role | None = None,
         peer_as: int | None = None,
     ) -> None:
@@ -366,7 +374,13 @@ class UpdateReader:
         self._four_octet_as = four_octet_as
         self._families = frozenset(families)
         self._ipv4 = Family.IPV4 in self._families
-        self._judge = Judge(four_octet_as=four_octet_as, ebgp=ebgp, role=role, peer_as=peer_as)
+        self._judge = Judge(
+            four_octet_as=four_octet_as,
+            ebgp=ebgp,
+            extended_next_hop=extended_next_hop,
+            role=role,
+            peer_as=peer_as,
+        )
         self._findings: dict[bytes, Finding] = {}
 
     def read(self, body: bytes) -> Heard:

@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from vipd.bgp.capabilities import (
+    IPV4_OVER_IPV6,
     Capability,
     EnhancedRouteRefresh,
     ExtendedMessage,
+    ExtendedNextHop,
     FourOctetAs,
     GracefulRestart,
     HasRole,
@@ -33,12 +35,19 @@ def offer(config: PeerConfig, *, restarted: bool) -> Open:
             *(Multiprotocol.of(family) for family in config.families),
             RouteRefresh(),
             EnhancedRouteRefresh(),
+            *_next_hops(config),
             ExtendedMessage(),
             *(HasRole(role=role) for role in (config.role,) if role is not None),
             *_restart(config, restarted=restarted),
             FourOctetAs(asn=config.local_as),
         ),
     )
+
+
+def _next_hops(config: PeerConfig) -> Iterator[ExtendedNextHop]:
+    """Return the capability where there is use for it: IPv4 routes over a session without an IPv4 address."""
+    if ":" in config.address and Family.IPV4 in config.families:
+        yield ExtendedNextHop(encodings=(IPV4_OVER_IPV6,))
 
 
 def _restart(config: PeerConfig, *, restarted: bool) -> Iterator[GracefulRestart]:
@@ -82,6 +91,12 @@ def agree(config: PeerConfig, theirs: Open) -> Negotiated:
         four_octet_as=four_octet_as,
         route_refresh=offers(RouteRefresh),
         enhanced_refresh=offers(EnhancedRouteRefresh),
+        extended_next_hop=any(_next_hops(config))
+        and any(
+            IPV4_OVER_IPV6 in capability.encodings
+            for capability in theirs.capabilities
+            if isinstance(capability, ExtendedNextHop)
+        ),
         extended_message=offers(ExtendedMessage),
     )
 

@@ -75,6 +75,7 @@ class Negotiated:
     four_octet_as: bool
     route_refresh: bool
     enhanced_refresh: bool = False  # RFC 7313
+    extended_next_hop: bool = False  # RFC 8950: IPv4 routes may have IPv6 next hops
     extended_message: bool = False  # RFC 8654: both take up to 65,535 octets
 
 

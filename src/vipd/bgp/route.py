@@ -59,14 +59,19 @@ class LocRib:
     policies: Mapping[str, Policy] = field(default_factory=dict)  # by neighbour name
 
 
-def next_hop_self(local_address: str) -> Mapping[Family, IPv4Address | IPv6Address]:
-    """The next hops that a session's own end makes: one, of its own family. The scope stays here."""
+def next_hop_self(
+    local_address: str, *, extended: bool = False
+) -> Mapping[Family, IPv4Address | IPv6Address]:
+    """The next hops that a session's own end makes: of its own family, and of IPv4 too over IPv6 where
+    that was agreed on (RFC 8950). The scope stays here.
+    """
     address = ip_address(local_address)
     if isinstance(address, IPv4Address):
         return {Family.IPV4: address}
     if address.ipv4_mapped is not None:
         return {Family.IPV4: address.ipv4_mapped}
-    return {Family.IPV6: IPv6Address(address.packed)}
+    six = IPv6Address(address.packed)
+    return {Family.IPV6: six, Family.IPV4: six} if extended else {Family.IPV6: six}
 
 
 def export(
@@ -142,6 +147,7 @@ def _link_local(
 
     A link-local address that is all we have is told alone, as the next hop: BIRD and FRR understand that.
     """
-    if isinstance(own, IPv6Address) and own.is_link_local and not next_hop.is_link_local:
+    beside = isinstance(next_hop, IPv6Address) and not next_hop.is_link_local
+    if beside and isinstance(own, IPv6Address) and own.is_link_local:
         return own
     return None

@@ -543,7 +543,8 @@ class Session:
         assert connection is not None, "a machine is Established on a connection"  # noqa: S101 - for the reader
         self._speaking = line
         self._up_since = self._now()
-        self._adj_rib_out = AdjRibOut(self._config, negotiated, next_hop_self(connection.local_address))
+        next_hops = next_hop_self(connection.local_address, extended=negotiated.extended_next_hop)
+        self._adj_rib_out = AdjRibOut(self._config, negotiated, next_hops)
         self._logged.clear()
         self._log.info(
             "session_established",

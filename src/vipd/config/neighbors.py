@@ -36,9 +36,11 @@ class Neighborhood:
         return [peer for name, peer in self.peers.items() if names is None or name in names]
 
     def can_tell(self, peer: PeerConfig, family: Family) -> bool:
-        """Whether there is a next hop of that family to tell this neighbour."""
+        """Whether there is a next hop for that family to tell this neighbour. One of IPv6 may do for IPv4:
+        that depends on the neighbour (RFC 8950).
+        """
         named = family in self.policies[peer.name].next_hop
-        return family in peer.families and (named or family_of(peer.address) is family)
+        return family in peer.families and (named or family_of(peer.address) in (family, Family.IPV6))
 
 
 def is_ebgp(peer: PeerConfig) -> bool:

@@ -219,7 +219,9 @@ def _warn(service: ServiceConfig, at: str, found: Neighborhood, reading: Reading
         neighbors = next(iter(service.routes.values())).neighbors
         hearing = found.hearing(neighbors)
         if hearing and not any(found.can_tell(peer, family) for peer in hearing):
-            why = f"no neighbour has {family} in families, with a session over {family} or next-hop.{family}"
+            why = f"no neighbour has {family} in families"
+            if family is Family.IPV6:  # an IPv4 route may have an IPv6 next hop, and not the other way round
+                why += ", with a session over ipv6 or next-hop.ipv6"
             reading.warn(at, f"{name}: {_some(vips)} told to nobody: {why}")
 
 

@@ -127,7 +127,7 @@ def _next_hops(neighbor: Neighbor, sources: Sequence[Source]) -> dict[str, Addre
             what = f"{vip} to {neighbor.name} with next-hop {hop or 'self'}"
             why = f"vipd tells a neighbour one next hop of each family, here {chosen or 'self'}"
             if hop is not None and hop.version != version:
-                why = "its next hop is of the other family (RFC 8950), which vipd does not speak"
+                why = "its next hop is of the other family (RFC 8950), which vipd has for its own end only"
             source.notes.append(lost(what, why))
     return found
 

@@ -164,6 +164,22 @@ def test_without_a_next_hop_a_family_is_silent_and_says_what_to_write():
     }
 
 
+def test_rfc8950_ipv4_over_ipv6_is_told_where_that_was_agreed_on():
+    config, over_ipv6 = replace(CONFIG, address="2001:db8::1"), next_hop_self("2001:db8::5")
+    out = rib(config, next_hops=over_ipv6)
+    assert out.converge({A: ROUTE}, Policy()) == END_OF_RIB
+    assert out.untold == {
+        IPV4: "no ipv4 next hop, as the session runs over ipv6 and the peer does not offer extended-next-hop "
+        '(RFC 8950): write next-hop = { ipv4 = "ADDRESS" } for neighbor tor-a'
+    }
+    agreed = replace(NEGOTIATED, extended_next_hop=True)
+    out = rib(config, agreed, next_hop_self("2001:db8::5", extended=True))
+    said, *ends = out.converge({A: ROUTE}, Policy())
+    assert (said.announced, said.attributes.next_hop) == ((A,), IPv6Address("2001:db8::5"))
+    assert ends == END_OF_RIB
+    assert out.converge({}, Policy()) == [withdrawal(A)]
+
+
 def test_a_family_without_routes_is_nothing_to_complain_of():
     assert begun({A: ROUTE}, Policy()).untold == {}
 

@@ -1,12 +1,15 @@
 import pytest
 
 from vipd.bgp.capabilities import (
+    IPV4_OVER_IPV6,
     EnhancedRouteRefresh,
     ExtendedMessage,
+    ExtendedNextHop,
     FourOctetAs,
     GracefulRestart,
     HasRole,
     Multiprotocol,
+    NextHopEncoding,
     Restartable,
     RouteRefresh,
     Unknown,
@@ -21,6 +24,17 @@ VECTORS = [
     (Multiprotocol(afi=25, safi=70), "01 04 0019 00 46", "multiprotocol l2vpn/evpn"),
     (Multiprotocol(afi=9, safi=9), "01 04 0009 00 09", "multiprotocol 9/9"),
     (RouteRefresh(), "02 00", "route-refresh"),
+    (
+        ExtendedNextHop(encodings=(IPV4_OVER_IPV6,)),
+        "05 06 0001 0001 0002",
+        "extended-next-hop ipv4/unicast over ipv6",
+    ),
+    (
+        ExtendedNextHop(encodings=(NextHopEncoding(1, 128, 2), NextHopEncoding(9, 9, 9))),
+        "05 0c 0001 0080 0002 0009 0009 0009",
+        "extended-next-hop ipv4/vpn over ipv6 9/9 over 9",
+    ),
+    (ExtendedNextHop(encodings=()), "05 00", "extended-next-hop"),
     (ExtendedMessage(), "06 00", "extended-message"),
     (HasRole(role=3), "09 01 03", "role customer"),
     (HasRole(role=2), "09 01 02", "role rs-client"),
@@ -78,6 +92,8 @@ def test_a_family_that_is_not_spoken_is_none():
         "01 04 0001 00",  # value cut short
         "01 03 000100",  # a length that multiprotocol cannot have
         "02 01 00",
+        "05 05 0001000100",
+        "05 07 00010001000200",
         "06 01 00",
         "46 01 00",
         "09 00",

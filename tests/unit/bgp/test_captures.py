@@ -8,8 +8,10 @@ import pytest
 
 from vipd.bgp.attributes import Outcome, PathAttributes, Segment
 from vipd.bgp.capabilities import (
+    IPV4_OVER_IPV6,
     EnhancedRouteRefresh,
     ExtendedMessage,
+    ExtendedNextHop,
     FourOctetAs,
     GracefulRestart,
     Multiprotocol,
@@ -96,7 +98,7 @@ GOBGP_OPEN = opened(
     GracefulRestart(
         time=20, families=(Restartable(1, 1, forwarding=False), Restartable(2, 1, forwarding=False))
     ),
-    Unknown(code=5, octets=bytes.fromhex("000100010002")),  # IPv6 next hops for IPv4
+    ExtendedNextHop(encodings=(IPV4_OVER_IPV6,)),
 )
 
 SAID = {

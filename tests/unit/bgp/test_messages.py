@@ -35,6 +35,10 @@ THROUGH_6 = PathAttributes(as_path=PATH, next_hop=IPv6Address("2001:db8::5"))
 VIP4, VIP6 = Prefix.parse("192.0.2.1"), Prefix.parse("2001:db8::1")
 
 
+REACH_4_BY_6 = "800e1a 0001 01 10 20010db8000000000000000000000005 00 20c0000201"
+REACH_4_BY_BOTH = (
+    "800e2a 0001 01 20 20010db8000000000000000000000005 fe800000000000000000000000000005 00 20c0000201"
+)
 REACH_6 = "800e26 0002 01 10 20010db8000000000000000000000005 00 8020010db8000000000000000000000001"
 
 
@@ -309,6 +313,16 @@ UPDATES = [
         Update(family=IPV6, withdrawn=(VIP6,)),
         "002e 02  0000  0017 800f14 0002 01 8020010db8000000000000000000000001",
     ),
+    (  # RFC 8950: IPv4 through IPv6 is told in MP_REACH_NLRI, and withdrawn as ever
+        Update(family=IPV4, attributes=THROUGH_6, announced=(VIP4,)),
+        f"0041 02  0000  002a  {REACH_4_BY_6}  40010100 4002060201 0000fdf2",
+    ),
+    (
+        Update(
+            family=IPV4, attributes=replace(THROUGH_6, link_local=IPv6Address("fe80::5")), announced=(VIP4,)
+        ),
+        f"0051 02  0000  003a  {REACH_4_BY_BOTH}  40010100 4002060201 0000fdf2",
+    ),
     (Update(family=IPV4), "0017 02  0000  0000"),  # End-of-RIB (RFC 4724 section 2)
     (Update(family=IPV6), "001d 02  0000  0006 800f03 0002 01"),
 ]
@@ -319,7 +333,7 @@ def test_an_update(update, octets):
     octets = bytes.fromhex(MARKER + octets)
     assert int.from_bytes(octets[16:18]) == len(octets)
     assert update.encode(four_octet_as=True) == octets
-    assert reader().updates(octets[19:]) == (update,)
+    assert reader(extended_next_hop=True).updates(octets[19:]) == (update,)
 
 
 def test_an_update_towards_a_speaker_of_two_octets():
@@ -333,13 +347,13 @@ def test_an_update_towards_a_speaker_of_two_octets():
         {"withdrawn": (VIP4,), "announced": (VIP4,), "attributes": THROUGH_4},  # RFC 7606 section 5.1
         {"announced": (VIP4,)},
         {"attributes": THROUGH_4},
-        {"announced": (VIP4,), "attributes": THROUGH_6},
+        {"family": IPV6, "announced": (VIP6,), "attributes": THROUGH_4},
         {"announced": (VIP4,), "attributes": PathAttributes()},
     ],
 )
 def test_an_update_that_cannot_be(wrong):
-    with pytest.raises(ValueError, match=r"an UPDATE withdraws|are announced with|the next hop of ipv4"):
-        Update(family=IPV4, **wrong)
+    with pytest.raises(ValueError, match=r"an UPDATE withdraws|are announced with|the next hop of ipv"):
+        Update(**{"family": IPV4, **wrong})
 
 
 def test_a_message_has_at_most_4096_octets():
@@ -370,7 +384,13 @@ def test_rfc8654_a_notification_carries_as_much_of_its_data_as_it_holds(extended
 
 @pytest.mark.parametrize(
     ("family", "attributes", "octets"),
-    [(IPV4, None, 4073), (IPV4, THROUGH_4, 4053), (IPV6, None, 4066), (IPV6, THROUGH_6, 4035)],
+    [
+        (IPV4, None, 4073),
+        (IPV4, THROUGH_4, 4053),
+        (IPV6, None, 4066),
+        (IPV6, THROUGH_6, 4035),
+        (IPV4, THROUGH_6, 4035),
+    ],
 )
 def test_room_in_an_update(family, attributes, octets):
     assert room(family, attributes, four_octet_as=True) == octets
@@ -390,8 +410,15 @@ UNREACH_EVPN = "800f04 0019 46 ff"
 ONE, TWO = "20c0000201", "18c63364"
 
 
-def reader(*, families=tuple(Family), ebgp=True, role=None):
-    return UpdateReader(four_octet_as=True, ebgp=ebgp, families=families, role=role, peer_as=65001)
+def reader(*, families=tuple(Family), ebgp=True, role=None, extended_next_hop=False):
+    return UpdateReader(
+        four_octet_as=True,
+        ebgp=ebgp,
+        families=families,
+        extended_next_hop=extended_next_hop,
+        role=role,
+        peer_as=65001,
+    )
 
 
 def body(withdrawn="", attributes="", nlri=""):
@@ -425,6 +452,28 @@ def body(withdrawn="", attributes="", nlri=""):
 )
 def test_what_is_heard(octets, heard):
     assert reader().read(octets) == heard
+
+
+NEXT_HOPS = {  # RFC 8950 section 3: octets of a next hop of IPv4, agreed on or not
+    **{
+        f"of-{octets}-agreed-on": (octets, True, octets in (4, 16, 32))
+        for octets in (0, 3, 4, 5, 15, 16, 24, 32, 33)
+    },
+    **{f"of-{octets}": (octets, False, octets == 4) for octets in (0, 4, 16, 32)},
+}
+
+
+@pytest.mark.parametrize(("octets", "agreed", "fine"), NEXT_HOPS.values(), ids=NEXT_HOPS)
+def test_rfc8950_3_next_hops_of_ipv4(octets, agreed, fine):
+    value = "0001 01" + octets.to_bytes(1).hex() + "20" * octets + "00 20c0000203"
+    reach = f"800e{len(bytes.fromhex(value)):02x}{value}"
+    octets = body(attributes=reach + ORIGIN + AS_PATH)
+    if fine:
+        assert reader(extended_next_hop=agreed).read(octets) == Heard(outcome=ACCEPTED, announced=1)
+        return
+    with pytest.raises(NotificationError) as caught:
+        reader(extended_next_hop=agreed).read(octets)
+    assert (caught.value.code, caught.value.subcode, caught.value.data) == (3, 9, bytes.fromhex(reach))
 
 
 OTC = "c02304 0000fdea"

@@ -6,12 +6,15 @@ from ipaddress import IPv4Address
 import pytest
 
 from vipd.bgp.capabilities import (
+    IPV4_OVER_IPV6,
     EnhancedRouteRefresh,
     ExtendedMessage,
+    ExtendedNextHop,
     FourOctetAs,
     GracefulRestart,
     HasRole,
     Multiprotocol,
+    NextHopEncoding,
     Restartable,
     RouteRefresh,
     Unknown,
@@ -165,6 +168,31 @@ def test_rfc9234_4_1_our_role_is_offered():
 def test_rfc7313_the_marks_of_a_refresh_are_agreed_on_by_both():
     assert not agree(CONFIG, THEIRS).enhanced_refresh
     assert agree(CONFIG, theirs(capabilities=(*THEIRS.capabilities, EnhancedRouteRefresh()))).enhanced_refresh
+
+
+OVER_IPV6 = replace(CONFIG, address="2001:db8::1")
+SIX_FOR_FOUR = ExtendedNextHop(encodings=(IPV4_OVER_IPV6,))
+NEXT_HOPS = {  # RFC 8950 section 4: our side, what the peer says, whether it was agreed on
+    "both": (OVER_IPV6, (SIX_FOR_FOUR,), True),
+    "among-others": (
+        OVER_IPV6,
+        (ExtendedNextHop(encodings=(NextHopEncoding(1, 128, 2), IPV4_OVER_IPV6)),),
+        True,
+    ),
+    "twice": (OVER_IPV6, (ExtendedNextHop(encodings=()), SIX_FOR_FOUR), True),
+    "not-the-peer": (OVER_IPV6, (), False),
+    "others-only": (OVER_IPV6, (ExtendedNextHop(encodings=(NextHopEncoding(1, 128, 2),)),), False),
+    "over-ipv4": (CONFIG, (SIX_FOR_FOUR,), False),
+    "ipv6-alone": (replace(OVER_IPV6, families=(Family.IPV6,)), (SIX_FOR_FOUR,), False),
+}
+
+
+@pytest.mark.parametrize(("ours", "said", "agreed"), NEXT_HOPS.values(), ids=NEXT_HOPS)
+def test_rfc8950_4_ipv6_next_hops_for_ipv4(ours, said, agreed):
+    capabilities = (*THEIRS.capabilities, *said)
+    assert agree(ours, theirs(capabilities=capabilities)).extended_next_hop is agreed
+    offered = offer(ours, restarted=True).capabilities
+    assert (SIX_FOR_FOUR in offered) is (ours.address == OVER_IPV6.address and Family.IPV4 in ours.families)
 
 
 def test_a_peer_of_few_words():

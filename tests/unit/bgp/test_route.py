@@ -145,6 +145,20 @@ def test_the_sessions_own_end_is_a_next_hop_of_its_family(local_address, next_ho
     assert next_hop_self(local_address) == next_hops
 
 
+def test_rfc8950_an_ipv6_end_is_a_next_hop_for_ipv4_where_that_was_agreed_on():
+    six = IPv6Address("2001:db8::5")
+    assert next_hop_self("2001:db8::5", extended=True) == {Family.IPV4: six, Family.IPV6: six}
+    four = IPv4Address("10.0.0.5")
+    assert next_hop_self("::ffff:10.0.0.5", extended=True) == {Family.IPV4: four}
+
+
+def test_rfc8950_a_next_hop_of_ipv4_wins_and_stands_alone():
+    hops = next_hop_self("fe80::5%eth0", extended=True)
+    assert heard(next_hops=hops).next_hop == IPv6Address("fe80::5")
+    told = heard(next_hops=hops, policy=Policy(next_hop={Family.IPV4: IPv4Address("10.0.0.9")}))
+    assert (told.next_hop, told.link_local) == (IPv4Address("10.0.0.9"), None)
+
+
 LINK = next_hop_self("fe80::5%eth0")
 
 

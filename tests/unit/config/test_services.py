@@ -221,7 +221,8 @@ def test_a_vip_that_no_router_forwards(read, vip):
         ("192.0.2.1", "10.0.0.1", "", True),
         ("2001:db8::1", "2001:db8::9", "", True),
         ("2001:db8::1", "10.0.0.1", "", False),
-        ("192.0.2.1", "2001:db8::9", "", False),
+        ("192.0.2.1", "2001:db8::9", "", True),  # if the neighbour agrees (RFC 8950)
+        ("192.0.2.1", "2001:db8::9", 'families = ["ipv6"]', False),
         ("2001:db8::1", "10.0.0.1", 'next-hop = "2001:db8::5"', True),
         ("192.0.2.1", "2001:db8::9", 'next-hop = {ipv4 = "10.0.0.5"}', True),
         ("2001:db8::1", "10.0.0.1", 'families = ["ipv4"]', False),
