@@ -30,6 +30,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pod]:
     for role in ("provider", "customer", "peer", "rs", "rs-client"):
         pod.neighbor(role, count=2, role=role)
     pod.neighbor("strict", count=2, role="customer", role_strict=True)
+    pod.neighbor("near", count=2, passive=True, ttl_security=1)
     pod.neighbor("narrow", families=["ipv4"])
     pod.neighbor("known-wide", local_as=4200000009, prepend=2)
     pod.neighbor(

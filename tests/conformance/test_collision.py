@@ -20,18 +20,18 @@ WINNER = {
 }  # 6286 2.3: the higher AS, which is the peer's
 
 
-def call(pod, tor):
+def call(pod, tor, ttl=64):
     """Call vipd, and hear its OPEN: at once, or when it has got over the session of an earlier test."""
     until = time.monotonic() + PATIENCE
-    while (peer := called(pod, tor)) is None:
+    while (peer := called(pod, tor, ttl)) is None:
         assert time.monotonic() < until, "vipd takes no call"
         time.sleep(0.02)  # of its idle hold time of 0.1 s
     return peer
 
 
-def called(pod, tor):
+def called(pod, tor, ttl=64):
     """Call vipd, which may refuse."""
-    peer = tor.call(pod.address, pod.listen)
+    peer = tor.call(pod.address, pod.listen, ttl)
     with contextlib.suppress(Over):
         assert peer.hear().kind == OPEN
         return peer
@@ -128,6 +128,59 @@ def test_4271_6_8_a_flood_of_calls_beside_a_session(pod):
     for each in calls:
         each.last_words()
     peer.stands()
+
+
+# ---- calls that come to nothing ----
+
+
+def mute_call(pod, tor, ttl=None):
+    """A call from the peer's address on which nothing will be said."""
+    sock = socket.socket()
+    sock.bind((tor.address, 0))
+    sock.settimeout(PATIENCE)
+    if ttl is not None:
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
+    sock.connect((pod.address, pod.listen))
+    return sock
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_4271_8_a_call_without_an_open_keeps_no_passive_peer_out(pod, count):
+    tor = pod.tor("waiting")
+    call(pod, tor).close()  # so that it is over its last session
+    with contextlib.ExitStack() as stack:
+        for _ in range(count):
+            stack.enter_context(mute_call(pod, tor))
+        began = time.monotonic()
+        peer = call(pod, tor)
+        peer.establish()
+        peer.stands()
+        assert time.monotonic() - began < PATIENCE / 2
+
+
+@pytest.mark.parametrize("ttl", [1, 64, 254])
+def test_5082_a_connection_from_too_far_away_keeps_nobody_out(pod, ttl):
+    tor = pod.tor("near")
+    with mute_call(pod, tor, ttl) as far:
+        with contextlib.suppress(OSError):
+            far.sendall(bgp.open_message(tor.asn))  # which does not arrive
+        peer = call(pod, tor, 255)
+        peer.establish()
+        peer.stands()
+
+
+def test_4271_8_a_call_without_an_open_keeps_us_from_no_call_of_ours(own_pod):
+    pod = own_pod()
+    pod.neighbor("booting", hold_time=60)
+    tor = pod.tor("booting")
+    tor.shut()
+    pod.start()
+    pod.logged("listener_ready")
+    with mute_call(pod, tor):
+        tor.listen()
+        peer = tor.meet()
+        peer.establish()
+        peer.stands()
 
 
 # ---- listening ----

@@ -218,9 +218,11 @@ class Tor:
         self._listener.settimeout(PATIENCE)
         return self._met(self._listener.accept()[0])
 
-    def call(self, address: str, port: int) -> Conversation:
+    def call(self, address: str, port: int, ttl: int = 64) -> Conversation:
         """Call vipd."""
         sock = socket.socket(self._family, socket.SOCK_STREAM)
+        if self._family == socket.AF_INET:
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
         sock.bind((self.address, 0))
         sock.settimeout(PATIENCE)
         sock.connect((address, port))

@@ -295,6 +295,89 @@ async def test_who_answers_nothing_may_still_call():
 
 
 @simulated
+async def test_a_call_without_a_word_keeps_a_passive_peer_out_for_no_time():
+    network = Network()
+    pod = Pod(network, peer(passive=True))
+    pod.listen.set((("10.0.0.1", 179),))
+    async with Tor(network).up() as tor, pod.up() as speaker:
+        await asyncio.sleep(1)
+        for _ in range(3):
+            await network.connect(tor.address, "10.0.0.1", 179)  # and nothing more
+            await asyncio.sleep(1)
+        assert speaker.status()["tor-a"].state is State.OPEN_SENT
+        began = now()
+        await tor.dial()
+        await tor.until_told(VIP)
+        assert now() - began < 0.1
+        await network.connect(tor.address, "10.0.0.1", 179)
+        await asyncio.sleep(300)
+        assert speaker.status()["tor-a"].established == 1
+
+
+@simulated
+async def test_nor_does_it_keep_us_from_dialling():
+    """A ToR that refuses our calls while it boots, and a call meanwhile from who has its address."""
+    network = Network()
+    tor = Tor(network)
+    pod = Pod(network, peer(connect_retry=5.0))
+    pod.listen.set((("10.0.0.1", 179),))
+    async with pod.up(jitter=late) as speaker:
+        await asyncio.sleep(1)
+        mute = await network.connect(tor.address, "10.0.0.1", 179)
+        await asyncio.sleep(11)  # and our dials are refused beside it
+        dialled = [round(when) for when, source, _ in network.dialled if source != tor.address]
+        assert dialled == [0, 6, 11]
+        async with tor.up():
+            await tor.until_told(VIP)
+            assert now() < 16.1
+            assert mute.other._closed or await mute.read()
+            await asyncio.sleep(300)
+            status = speaker.status()["tor-a"]
+            assert (status.state, status.established) == (State.ESTABLISHED, 1)
+            assert len([source for _, source, _ in network.dialled if source != tor.address]) == 4
+
+
+@simulated
+async def test_a_call_that_ends_without_a_word_delays_no_dial_of_ours():
+    network = Network()
+    tor = Tor(network)
+    pod = Pod(network, peer(connect_retry=5.0))
+    pod.listen.set((("10.0.0.1", 179),))
+    async with pod.up(jitter=late):
+        for _ in range(20):
+            await asyncio.sleep(1)
+            (await network.connect(tor.address, "10.0.0.1", 179)).abort()
+        async with tor.up():
+            began = now()
+            await tor.until_told(VIP)
+            assert now() - began < 5.1
+
+
+@simulated
+async def test_a_mute_call_ends_and_the_dial_beside_it_goes_on():
+    """Our dial, made beside it, is slow to be answered: it is the one that lives."""
+    network = Network()
+    tor = Tor(network)
+    pod = Pod(network, peer(connect_retry=5.0))
+    pod.listen.set((("10.0.0.1", 179),))
+    async with pod.up(jitter=late) as speaker:
+        await asyncio.sleep(1)
+        mute = await network.connect(tor.address, "10.0.0.1", 179)
+        tor.answers = False
+        async with tor.up():
+            await asyncio.sleep(6)
+            assert not tor.talk.dialled
+            mute.abort()
+            await asyncio.sleep(1)
+            tor.answers = True
+            tor.talk.end.write(tor.open.encode() + Keepalive().encode())
+            async with asyncio.timeout(60):
+                await tor.until_told(VIP)
+            assert speaker.status()["tor-a"].state is State.ESTABLISHED
+            assert len(tor.talks) == 1
+
+
+@simulated
 async def test_a_hundred_thousand_routes_over_a_slow_link_cost_nobody_the_session():
     """Half a megabyte at 50 kB/s is longer than the hold time."""
     network = Network(rate=50_000)

@@ -48,6 +48,7 @@ class Start:
     """Events 1 and 4: let the peer be reached. Nothing, where that is under way already."""
 
     passive: bool = False  # wait for the peer this time, whatever the configuration says
+    later: bool = False  # go to the peer only when a connect-retry is over
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +65,7 @@ class Opened:
 
     local_address: str
     remote_address: str
+    accepted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,6 +224,7 @@ class Fsm:
         self._offer = offer(config, restarted=not self.history.established)
         self._timers: dict[Timer, Seconds] = {}  # running -> due
         self._local_address: str | None = None
+        self._accepted = False  # whether the peer, or who has its address, called us
         self._theirs: tuple[Capability, ...] = ()
         self._framer: Framer | None = None  # while there is a connection
         self._agreed: Negotiated  # from OpenConfirm on, as is the reader
@@ -312,6 +315,9 @@ class Fsm:
 
     def _idle(self, step: Step, now: Seconds) -> list[Action]:
         match step:
+            case Start(later=True):
+                self._listen(self._config.connect_retry, now)
+                return []
             case Start(passive=passive):  # 1, 4
                 return self._start(now, passive=passive or self._config.passive)
             case Expired(timer=Timer.IDLE_HOLD):  # 13
@@ -374,7 +380,9 @@ class Fsm:
                 return []
             case Closed():  # 18
                 # Damped, unlike the RFC's: a ToR that does not know us accepts and closes, again and again.
-                self._listen(max(self._config.connect_retry, self._back_off()), now)
+                # But who called us, and went without a word, need not even be the peer.
+                back_off = 0.0 if self._accepted else self._back_off()
+                self._listen(max(self._config.connect_retry, back_off), now)
                 return [HangUp(), self._note(Down(cause=Cause.CLOSED, text=_REFUSED), now)]
             case Unread(kind=MessageType.OPEN, body=body):  # 19, 22
                 return [self._confirm(Open.decode(body), now)]
@@ -478,6 +486,7 @@ class Fsm:
         """To OpenSent."""
         self._release(State.OPEN_SENT, now)
         self._local_address = opened.local_address
+        self._accepted = opened.accepted
         self._framer = Framer()
         self._offer = offer(self._config, restarted=not self.history.established)
         self._timers[Timer.HOLD] = now + OPENING

@@ -399,10 +399,23 @@ class Session:
             closing.add_done_callback(self._closing.discard)
 
     def _answer(self, connection: Connection) -> None:
-        """Find a machine for a connection that the peer has opened (RFC 4271 sections 6.8 and 8.2.1)."""
+        """Find a machine for a connection that the peer has opened (RFC 4271 sections 6.8 and 8.2.1).
+
+        A call on which no OPEN has come keeps nobody out, for whoever has the peer's address can make one,
+        from too far away even (RFC 5082): it gives way to the next, and we go on dialling beside it.
+        """
+        for mute in filter(_is_mute, (self._line, *self._rivals())):
+            self._take(mute, Stop(subcode=CeaseError.CONNECTION_COLLISION_RESOLUTION, text=_NEWER))
+            if mute is self._line:
+                self._take(mute, Start(passive=True))
+            else:
+                self._rival = None
         wire = self._line.wire
         if self._line.fsm.state is State.ACTIVE:
             line = self._line
+            if self._rival is None and not self._config.passive:
+                self._rival = Line(self._machine())
+                self._take(self._rival, Start(later=True))
         elif self._rival is None and (
             self._line.fsm.state is State.ESTABLISHED or (wire is not None and wire.side is Side.DIALED)
         ):
@@ -414,7 +427,11 @@ class Session:
         self._take(line, Start(passive=True))  # is nothing to a machine that waits already
         self._take(
             line,
-            Opened(local_address=connection.local_address, remote_address=connection.remote_address),
+            Opened(
+                local_address=connection.local_address,
+                remote_address=connection.remote_address,
+                accepted=True,
+            ),
         )
 
     def _settle(self) -> None:
@@ -422,18 +439,20 @@ class Session:
         rival = self._rival
         if rival is None:
             return
-        if rival.wire is None:
-            self._rival = None
+        if rival.fsm.state in (State.IDLE, State.ACTIVE):
+            if not _is_mute(self._line):
+                self._rival = None
             return
-        ours, theirs = self._line.fsm, rival.fsm
-        negotiated = ours.negotiated or theirs.negotiated
-        side = survivor(self._config, negotiated, dialed=ours.state, accepted=theirs.state)
+        if _is_dialed(rival) and self._line.fsm.state in (State.IDLE, State.ACTIVE):
+            self._line, self._rival = rival, None  # the call beside which it was made is over
+            return
+        dialed, accepted = (rival, self._line) if _is_dialed(rival) else (self._line, rival)
+        negotiated = dialed.fsm.negotiated or accepted.fsm.negotiated
+        side = survivor(self._config, negotiated, dialed=dialed.fsm.state, accepted=accepted.fsm.state)
         if side is None:
             return
-        loser = rival
-        if side is Side.ACCEPTED:
-            loser, self._line = self._line, rival
-        self._rival = None
+        winner, loser = (dialed, accepted) if side is Side.DIALED else (accepted, dialed)
+        self._line, self._rival = winner, None
         self._take(loser, Stop(subcode=CeaseError.CONNECTION_COLLISION_RESOLUTION, text=_ONE_IS_ENOUGH))
 
     def _adopt(self, config: PeerConfig) -> None:
@@ -623,6 +642,16 @@ class Session:
         return asyncio.get_running_loop().time()
 
 
+def _is_dialed(line: Line) -> bool:
+    return line.wire is not None and line.wire.side is Side.DIALED
+
+
+def _is_mute(line: Line) -> bool:
+    """Whether it has a call from the peer's address on which no OPEN has come."""
+    return line.wire is not None and not _is_dialed(line) and line.fsm.state is State.OPEN_SENT
+
+
 _ONE_IS_ENOUGH = "another connection to the same peer stays"
+_NEWER = "a newer call from the same address has come, and no OPEN on this one"
 _PLAIN = Policy()
 _PROGRESS = {state: n for n, state in enumerate(State)}

@@ -81,6 +81,7 @@ UNSYNCHRONIZED = b"\xfe" + KEEPALIVE[1:]
 EVENTS = {
     "start": Start(),
     "start-passive": Start(passive=True),
+    "start-later": Start(later=True),
     "stop": STOP,
     "opened": OPENED,
     "closed": Closed(reason="connection refused"),
@@ -101,6 +102,7 @@ EVENTS = {
 TABLE = """
 Idle         start          Connect      Dial
 Idle         start-passive  Active
+Idle         start-later    Active
 Idle         stop           Idle
 Idle         opened         Idle         HangUp
 Idle         closed         Idle
@@ -118,6 +120,7 @@ Idle         early-tick     Idle
 
 Connect      start          Connect
 Connect      start-passive  Connect
+Connect      start-later    Connect
 Connect      stop           Idle         HangUp
 Connect      opened         OpenSent     OPEN
 Connect      closed         Active       closed
@@ -135,6 +138,7 @@ Connect      early-tick     Connect
 
 Active       start          Active
 Active       start-passive  Active
+Active       start-later    Active
 Active       stop           Idle
 Active       opened         OpenSent     OPEN
 Active       closed         Active
@@ -152,6 +156,7 @@ Active       early-tick     Active
 
 OpenSent     start          OpenSent
 OpenSent     start-passive  OpenSent
+OpenSent     start-later    OpenSent
 OpenSent     stop           Idle         NOTIFICATION:6/2 HangUp sent:6/2
 OpenSent     opened         OpenSent
 OpenSent     closed         Active       HangUp closed
@@ -169,6 +174,7 @@ OpenSent     early-tick     OpenSent
 
 OpenConfirm  start          OpenConfirm
 OpenConfirm  start-passive  OpenConfirm
+OpenConfirm  start-later    OpenConfirm
 OpenConfirm  stop           Idle         NOTIFICATION:6/2 HangUp sent:6/2
 OpenConfirm  opened         OpenConfirm
 OpenConfirm  closed         Idle         HangUp closed
@@ -186,6 +192,7 @@ OpenConfirm  early-tick     OpenConfirm
 
 Established  start          Established
 Established  start-passive  Established
+Established  start-later    Established
 Established  stop           Idle         NOTIFICATION:6/2 HangUp sent:6/2
 Established  opened         Established
 Established  closed         Idle         HangUp closed
@@ -541,6 +548,22 @@ def test_a_peer_that_accepts_and_closes_is_dialled_less_and_less_often():
         now = fsm.deadline
         assert words(fsm.handle(Tick(), now)) == ["Dial"]
     assert waits == [5, 5, 5, 8, 16, 32, 60, 60]
+
+
+def test_who_calls_and_goes_without_a_word_delays_no_call_of_ours():
+    fsm = at(State.ACTIVE)
+    for _ in range(9):
+        fsm.handle(replace(OPENED, accepted=True), 0.0)
+        fsm.handle(Closed(reason="closed by peer"), 0.0)
+        assert (fsm.state, fsm.deadline) == (State.ACTIVE, 5.0)
+    assert fsm.history.idle_hold == 0.0
+
+
+def test_a_later_start_is_a_dial_after_connect_retry():
+    fsm = Fsm(CONFIG, whole(1.0))
+    assert fsm.handle(Start(later=True), 2.0) == []
+    assert (fsm.state, fsm.deadline) == (State.ACTIVE, 7.0)
+    assert words(fsm.handle(Tick(), 7.0)) == ["Dial"]
 
 
 def test_idle_after_a_failure_ends_by_itself_after_a_stop_it_does_not():

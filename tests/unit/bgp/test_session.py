@@ -292,13 +292,27 @@ async def test_a_third_connection_is_one_too_many():
     async with asyncio.TaskGroup() as group:
         group.create_task(stage.play(1))
         await asyncio.sleep(0.1)
-        second = Scripted()
+        second = Scripted(OPEN)
         stage.session.call(second)
         await asyncio.sleep(0.1)
         stage.session.call(third)
         await asyncio.sleep(0.1)
-        assert second.kinds() == [MessageType.OPEN]
+        assert second.kinds() == [MessageType.OPEN, MessageType.KEEPALIVE]
         assert third.ended == "aborted"
+
+
+@simulated
+async def test_a_call_without_an_open_gives_way_to_the_next():
+    calls = [Scripted() for _ in range(5)]
+    stage = Stage(Scripted())
+    async with asyncio.TaskGroup() as group:
+        group.create_task(stage.play(1))
+        for call in calls:
+            await asyncio.sleep(0.1)
+            stage.session.call(call)
+        await asyncio.sleep(0.1)
+        assert [call.ended != "" for call in calls] == [True, True, True, True, False]
+        assert all(call.kinds() == [MessageType.OPEN, MessageType.NOTIFICATION] for call in calls[:-1])
 
 
 @simulated
