@@ -573,6 +573,19 @@ def test_4724_2_end_of_rib(pod, octets):
     play(pod, EBGP, octets, ACCEPTED)
 
 
+def test_7606_8_the_log_names_the_attribute_its_place_and_its_octets(pod):
+    tor = pod.tor("ebgp")
+    peer = tor.meet()
+    peer.establish()
+    peer.say(told(EBGP, {COMMUNITIES: (TRANSITIVE, b"\xde\xad\xbe")}))
+    peer.stands()
+    line = pod.logged("update_refused", tor.name, "c00803deadbe")
+    assert "COMMUNITIES has 3 octets, at octet 20 of the attributes: c00803deadbe" in line
+    peer.say(told(EBGP, {200: (WELL_KNOWN, b"\xca\xfe")}))
+    peer.refused()
+    assert "attribute 200 is said to be well-known" in pod.logged("notification_sent", tor.name, "40c802cafe")
+
+
 def test_7606_many_wrong_ones_leave_the_session_and_the_others_alone(pod):
     tor = pod.tor("ebgp")
     peer = tor.meet()

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, Self
 
 from vipd.bgp.errors import NotificationError
 from vipd.bgp.iana import AS_TRANS, AttributeCode, ErrorCode, Family, Origin, Role, SegmentType, UpdateError
-from vipd.bgp.wire import Cursor, Overrun, count_prefixes
+from vipd.bgp.wire import Cursor, Overrun, count_prefixes, shown
 
 # Attribute Flags (RFC 4271 section 4.3). Two of the bits say of which category an attribute is.
 _EXTENDED_LENGTH: Final = 0x10
@@ -404,17 +404,20 @@ class Judge:
         outcome = Outcome.ACCEPTED
         error = reach = unreach = None
         present = 0
-        for flags, code, value, fault in self._each(run):
+        for place, flags, code, value, fault in self._each(run):
             present |= 1 << code
             if fault is None:
-                if code == AttributeCode.MP_REACH_NLRI:
-                    reach = MpReach.decode(value, flags, self._next_hops)
-                elif code == AttributeCode.MP_UNREACH_NLRI:
-                    unreach = MpUnreach.decode(value, flags)
+                try:
+                    if code == AttributeCode.MP_REACH_NLRI:
+                        reach = MpReach.decode(value, flags, self._next_hops)
+                    elif code == AttributeCode.MP_UNREACH_NLRI:
+                        unreach = MpUnreach.decode(value, flags)
+                except NotificationError as malformed:
+                    raise _located(malformed, run, place) from malformed
                 continue
             wanted, subcode, text = fault
             if wanted is None or wanted > outcome:
-                error = update_error(subcode, text, _attribute(flags, code, value))
+                error = _located(update_error(subcode, text, _attribute(flags, code, value)), run, place)
                 if wanted is None:
                     raise error
                 outcome = wanted
@@ -422,15 +425,15 @@ class Judge:
 
     def well_formed(self, run: bytes) -> dict[int, tuple[int, bytes]]:
         """Flags and value of each attribute that nothing is wrong with, by type code."""
-        return {code: (flags, value) for flags, code, value, fault in self._each(run) if fault is None}
+        return {code: (flags, value) for _, flags, code, value, fault in self._each(run) if fault is None}
 
-    def _each(self, run: bytes) -> Iterator[tuple[int, int, bytes, _Fault | None]]:
-        """Walk the attributes: flags, type code, value, and what is wrong if anything is."""
+    def _each(self, run: bytes) -> Iterator[tuple[slice, int, int, bytes, _Fault | None]]:
+        """Walk the attributes: where, flags, type code, value, and what is wrong if anything is."""
         octets = run + b"\0\0\0"  # so that a header which is not all there can be looked at
         end = len(run)
         present = at = 0
         while at < end:
-            flags, code = octets[at], octets[at + 1]
+            begin, flags, code = at, octets[at], octets[at + 1]
             if flags & _EXTENDED_LENGTH:
                 start = at + 4
                 at = start + (octets[start - 2] << 8 | octets[start - 1])
@@ -439,13 +442,20 @@ class Judge:
                 at = start + octets[start - 1]
             value = run[start:at]
             if at > end:
-                yield flags, code, value, _conflict(code)
+                fault: _Fault | None = _conflict(code)
             elif present >> code & 1:
-                yield flags, code, value, _repetition(code)
+                fault = _repetition(code)
             else:
                 present |= 1 << code
                 rule = self._rules.get(code)
-                yield flags, code, value, rule.fault(flags, code, value) if rule else _stranger(flags, code)
+                fault = rule.fault(flags, code, value) if rule else _stranger(flags, code)
+            yield slice(begin, at), flags, code, value, fault
+
+
+def _located(error: NotificationError, run: bytes, place: slice) -> NotificationError:
+    """Say where in the path attributes it is, and in which octets: whoever reads that has no capture."""
+    text = f"{error.text}, at octet {place.start} of the attributes: {shown(run[place])}"
+    return NotificationError(error.code, error.subcode, data=error.data, text=text)
 
 
 def _conflict(code: int) -> _Fault:

@@ -28,7 +28,7 @@ from vipd.bgp.iana import (
     UpdateError,
     describe_error,
 )
-from vipd.bgp.wire import Cursor, Overrun, Prefix, count_prefixes, split_prefixes
+from vipd.bgp.wire import Cursor, Overrun, Prefix, count_prefixes, shown, split_prefixes
 
 MARKER: Final = b"\xff" * 16
 HEADER: Final = 19  # octets: marker, length, type
@@ -390,7 +390,8 @@ class UpdateReader:
             gone = count_prefixes(Family.IPV4, withdrawn)
             here = count_prefixes(Family.IPV4, nlri)
         except Overrun as error:
-            raise update_error(UpdateError.INVALID_NETWORK_FIELD, str(error)) from error
+            text = f"{error}; withdrawn routes: {shown(withdrawn)}; NLRI: {shown(nlri)}"
+            raise update_error(UpdateError.INVALID_NETWORK_FIELD, text) from error
         finding = self._findings.get(run) or self._find(run)
         plain = (
             self._ipv4

@@ -20,6 +20,7 @@ from typing import Never, Protocol, assert_never
 import structlog
 
 from vipd.bgp.adj_rib_out import AdjRibOut
+from vipd.bgp.attributes import Outcome
 from vipd.bgp.collision import Side, survivor
 from vipd.bgp.fsm import (
     Action,
@@ -209,6 +210,7 @@ class Session:
         self._refreshing: set[Family] = set()
         self._up_since: Seconds = 0.0
         self._progress = Latest(0)  # goes up whenever one of these changes
+        self._faults: set[str] = set()  # of UPDATEs, said aloud in this session
         self._logged: set[str] = set()  # failures said aloud since the last session
 
     # ---- what others ask ----
@@ -356,7 +358,7 @@ class Session:
                 self._established(line, negotiated)
             case Heard(heard=heard):
                 if heard.text:
-                    self._log.debug("update_refused", outcome=heard.outcome, reason=heard.text)
+                    self._refused(heard.outcome, heard.text)
             case Refresh(family=family):
                 self._make_room(line, family)
             case Down():
@@ -565,6 +567,7 @@ class Session:
         next_hops = next_hop_self(connection.local_address, extended=negotiated.extended_next_hop)
         self._adj_rib_out = AdjRibOut(self._config, negotiated, next_hops)
         self._logged.clear()
+        self._faults.clear()
         self._log.info(
             "session_established",
             address=connection.remote_address,
@@ -574,6 +577,14 @@ class Session:
             families=[str(family) for family in negotiated.families],
         )
         self._converge()
+
+    def _refused(self, outcome: Outcome, text: str) -> None:
+        """Say what was wrong with an UPDATE: aloud only so often a session, for there may be very many."""
+        say = self._log.debug
+        if text not in self._faults and len(self._faults) < SAID:
+            self._faults.add(text)
+            say = self._log.warning
+        say("update_refused", outcome=outcome.name.lower(), reason=text)
 
     def _ended(self, line: Line, down: Down, before: State) -> None:
         said = {"code": int(down.code), "subcode": int(down.subcode), "reason": down.text}

@@ -10,6 +10,16 @@ class Overrun(Exception):  # noqa: N818 - a condition; the message that it happe
     """There are fewer octets than a field claims."""
 
 
+SHOWN: Final = 48  # octets
+
+
+def shown(octets: bytes) -> str:
+    """Write octets for people: in hexadecimal, the first ones where there are many."""
+    if len(octets) <= SHOWN:
+        return octets.hex() or "none"
+    return f"{octets[:SHOWN].hex()}… ({len(octets)} octets)"
+
+
 class Cursor:
     """Reads octets from front to back and never past their end: raises Overrun instead."""
 

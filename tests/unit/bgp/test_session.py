@@ -16,7 +16,7 @@ from vipd.bgp.iana import CeaseError, Family, MessageType
 from vipd.bgp.messages import HEADER, LONGEST, Keepalive, Open
 from vipd.bgp.peer import PeerConfig, PeerStatus, State
 from vipd.bgp.route import LocRib, Route
-from vipd.bgp.session import AT_ONCE, Session
+from vipd.bgp.session import AT_ONCE, SAID, Session
 from vipd.bgp.wire import Prefix
 from vipd.latest import Latest
 
@@ -164,6 +164,26 @@ async def test_a_large_table_leaves_others_their_turns():
     steps = sorted(set(seen))
     assert len(steps) == 11
     assert max(later - earlier for earlier, later in pairwise(steps)) <= portion
+
+
+@simulated
+async def test_what_was_wrong_with_updates_is_said_aloud_but_not_for_ever():
+    def update(origin: int) -> bytes:
+        run = b"\x40\1\1" + bytes((origin,)) + bytes.fromhex("4002060201 0000fde9 4003040a000002")
+        body = b"\0\0" + len(run).to_bytes(2) + run + b"\x20\xc0\0\2\1"
+        return b"\xff" * 16 + (19 + len(body)).to_bytes(2) + b"\2" + body
+
+    faults = [update(3)] * 5 + [update(origin) for origin in range(9, 109)]
+    stage = Stage(Scripted(OPEN, KEEPALIVE, *faults))
+    with capture_logs() as log:
+        await stage.play(1)
+    refused = [each for each in log if each["event"] == "update_refused"]
+    assert len(refused) == 105
+    aloud = [each for each in refused if each["log_level"] == "warning"]
+    assert len(aloud) == SAID
+    assert aloud[0]["outcome"] == "treat_as_withdraw"
+    assert aloud[0]["reason"] == "ORIGIN is 3, at octet 0 of the attributes: 40010103"
+    assert stage.session.status().treat_as_withdraw == 105
 
 
 @simulated

@@ -1,7 +1,21 @@
 import pytest
 
 from vipd.bgp.iana import Family
-from vipd.bgp.wire import Cursor, Overrun, Prefix, count_prefixes, split_prefixes
+from vipd.bgp.wire import SHOWN, Cursor, Overrun, Prefix, count_prefixes, shown, split_prefixes
+
+
+@pytest.mark.parametrize(
+    ("octets", "text"),
+    [
+        (b"", "none"),
+        (b"\x00\xff", "00ff"),
+        (bytes(SHOWN), "00" * SHOWN),
+        (bytes(SHOWN + 1), "00" * SHOWN + "… (49 octets)"),
+    ],
+    ids=["none", "few", "most", "more"],
+)
+def test_octets_for_people(octets, text):
+    assert shown(octets) == text
 
 
 def test_a_cursor_reads_from_front_to_back():
