@@ -916,3 +916,145 @@ def test_hang_up_comes_after_the_last_word():
     assert isinstance(said[0], Transmit)
     assert said[1] == HangUp()
     assert isinstance(said[2], Down)
+
+
+# ---- RFC 4271 section 8.1: every event in every state, by its number; RFC 9687's too ----
+
+# A cell is the state that follows, with what is said: a NOTIFICATION as !code/subcode/data, any other message
+# or a dial as +NAME. A dash is where an event cannot come: a timer runs only in some states. Optional events
+# that are not here (12, 14, 15, 20: see the docstring of fsm.py) have no row.
+BY_NUMBER = """
+1  ManualStart              Connect+Dial   Connect       Active        OpenSent               OpenConfirm           Established
+2  ManualStop               Idle           Idle          Idle          Idle!6/2               Idle!6/2              Idle!6/2
+3  AutomaticStart           Connect+Dial   Connect       Active        OpenSent               OpenConfirm           Established
+4  ManualStartPassive       Active         Connect       Active        OpenSent               OpenConfirm           Established
+5  AutomaticStartPassive    Active         Connect       Active        OpenSent               OpenConfirm           Established
+6  AutomaticStartDamped     Connect+Dial   -             -             -                      -                     -
+7  AutoStartDampedPassive   Active         -             -             -                      -                     -
+8  AutomaticStop            Idle           Idle          Idle          Idle!6/8               Idle!6/8              Idle!6/8
+9  ConnectRetryTimer        -              Connect+Dial  Connect+Dial  -                      -                     -
+10 HoldTimer                -              -             -             Idle!4/0               Idle!4/0              Idle!4/0
+11 KeepaliveTimer           -              -             -             -                      OpenConfirm+KEEPALIVE Established+KEEPALIVE
+13 IdleHoldTimer            Connect+Dial   -             -             -                      -                     -
+16 TcpCrAcked               Idle           OpenSent+OPEN OpenSent+OPEN OpenSent               OpenConfirm           Established
+17 TcpConnectionConfirmed   Idle           OpenSent+OPEN OpenSent+OPEN OpenSent               OpenConfirm           Established
+18 TcpConnectionFails       Idle           Active        Active        Active                 Idle                  Idle
+19 BGPOpen                  Idle           Connect       Active        OpenConfirm+KEEPALIVE  Idle!5/2/01           Idle!5/3/01
+21 HeaderErr-marker         Idle           Connect       Active        Idle!1/1/              Idle!1/1/             Idle!1/1/
+21 HeaderErr-length         Idle           Connect       Active        Idle!1/2/0014          Idle!1/2/0014         Idle!1/2/0014
+21 HeaderErr-type           Idle           Connect       Active        Idle!1/3/09            Idle!1/3/09           Idle!1/3/09
+22 OpenMsgErr-version       Idle           Connect       Active        Idle!2/1/0004          Idle!2/1/0004         Idle!5/3/01
+22 OpenMsgErr-as            Idle           Connect       Active        Idle!2/2/              Idle!5/2/01           Idle!5/3/01
+22 OpenMsgErr-as-0          Idle           Connect       Active        Idle!2/2/              Idle!2/2/             Idle!5/3/01
+22 OpenMsgErr-identifier    Idle           Connect       Active        Idle!2/3/              Idle!2/3/             Idle!5/3/01
+22 OpenMsgErr-parameter     Idle           Connect       Active        Idle!2/4/              Idle!2/4/             Idle!5/3/01
+22 OpenMsgErr-hold-time     Idle           Connect       Active        Idle!2/6/              Idle!2/6/             Idle!5/3/01
+22 OpenMsgErr-capability    Idle           Connect       Active        Idle!2/7               Idle!5/2/01           Idle!5/3/01
+23 OpenCollisionDump        Idle           Idle          Idle          Idle!6/7/              Idle!6/7/             Idle!6/7/
+24 NotifMsgVerErr           Idle           Connect       Active        Idle                   Idle                  Idle
+25 NotifMsg                 Idle           Connect       Active        Idle                   Idle                  Idle
+26 KeepAliveMsg             Idle           Connect       Active        Idle!5/1/04            Established           Established
+27 UpdateMsg                Idle           Connect       Active        Idle!5/1/02            Idle!5/2/02           Established
+28 UpdateMsgErr             Idle           Connect       Active        Idle!5/1/02            Idle!5/2/02           Idle!3/1/
+29 SendHoldTimer            -              -             -             -                      -                     Idle
+"""  # noqa: E501 - a table
+NUMBERED = {
+    (number, name, str(state)): cell
+    for number, name, *cells in (line.split() for line in BY_NUMBER.splitlines() if line)
+    for state, cell in zip(State, cells, strict=True)
+}
+
+
+def strange(message, *, at_octet, octet):
+    return message[:at_octet] + bytes((octet,)) + message[at_octet + 1 :]
+
+
+HAPPENINGS = {
+    "ManualStart": Start(),
+    "ManualStop": STOP,
+    "AutomaticStart": Start(),
+    "ManualStartPassive": Start(passive=True),
+    "AutomaticStartPassive": Start(passive=True),
+    "AutomaticStartDamped": Tick(),
+    "AutoStartDampedPassive": Tick(),
+    "AutomaticStop": Stop(subcode=CeaseError.OUT_OF_RESOURCES, text="no memory"),
+    "ConnectRetryTimer": Tick(),
+    "HoldTimer": Tick(),
+    "KeepaliveTimer": Tick(),
+    "IdleHoldTimer": Tick(),
+    "SendHoldTimer": Tick(stuck_since=0.0),
+    "TcpCrAcked": OPENED,
+    "TcpConnectionConfirmed": replace(OPENED, accepted=True),
+    "TcpConnectionFails": Closed(reason="connection refused"),
+    "BGPOpen": Received(octets=open_message()),
+    "HeaderErr-marker": Received(octets=UNSYNCHRONIZED),
+    "HeaderErr-length": Received(octets=strange(KEEPALIVE, at_octet=17, octet=20)),
+    "HeaderErr-type": Received(octets=strange(KEEPALIVE, at_octet=18, octet=9)),
+    "OpenMsgErr-version": Received(octets=strange(open_message(), at_octet=19, octet=3)),
+    "OpenMsgErr-as": Received(octets=open_message(asn=65099)),
+    "OpenMsgErr-as-0": Received(octets=open_message(asn=0)),
+    "OpenMsgErr-identifier": Received(octets=open_message(router_id="0.0.0.0")),
+    "OpenMsgErr-parameter": Received(octets=strange(open_message(), at_octet=29, octet=1)),
+    "OpenMsgErr-hold-time": Received(octets=open_message(hold_time=2)),
+    "OpenMsgErr-capability": Received(octets=open_message(capabilities=(Multiprotocol(afi=25, safi=70),))),
+    "OpenCollisionDump": Stop(subcode=CeaseError.CONNECTION_COLLISION_RESOLUTION, text="another stays"),
+    "NotifMsgVerErr": Received(octets=Notification(code=2, subcode=1, data=b"\0\3").encode()),
+    "NotifMsg": Received(octets=NOTIFICATION),
+    "KeepAliveMsg": Received(octets=KEEPALIVE),
+    "UpdateMsg": Received(octets=UPDATE),
+    "UpdateMsgErr": Received(octets=BAD_UPDATE),
+}
+
+
+def told_of(name, state):
+    """A machine in this state, to which only this event is left to happen; and when it does."""
+    config = replace(CONFIG, send_hold_time=2) if name == "SendHoldTimer" else CONFIG
+    if state is State.IDLE and name in ("AutomaticStartDamped", "AutoStartDampedPassive", "IdleHoldTimer"):
+        fsm = at(State.ESTABLISHED, replace(CONFIG, passive=True) if "Passive" in name else CONFIG)
+        fsm.handle(Closed(reason="closed by peer"), 0.0)
+        return fsm, fsm.deadline
+    fsm = at(state, config)
+    if name == "HoldTimer" and state in (State.OPEN_CONFIRM, State.ESTABLISHED):
+        for now in (3.0, 6.0, 8.9):
+            fsm.handle(Tick(), now)
+        return fsm, 9.0
+    return fsm, fsm.deadline if isinstance(HAPPENINGS[name], Tick) else 0.5
+
+
+@pytest.mark.parametrize(
+    ("name", "state", "cell"),
+    [(name, state, cell) for (_, name, state), cell in NUMBERED.items() if cell != "-"],
+    ids=[f"{number}-{name}-{state}" for (number, name, state), cell in NUMBERED.items() if cell != "-"],
+)
+def test_rfc4271_8_2_2(name, state, cell):
+    fsm, now = told_of(name, State(state))
+    said = fsm.handle(HAPPENINGS[name], now)
+    after, _, notification = cell.partition("!")
+    after, _, message = after.partition("+")
+    assert fsm.state is State(after)
+    transmitted = [action.octets for action in said if isinstance(action, Transmit)]
+    spoken = [MessageType(octets[18]).name for octets in transmitted]
+    spoken += ["Dial"] * sum(isinstance(action, Dial) for action in said)
+    if notification:
+        code, subcode, *octets = notification.split("/")
+        assert spoken == ["NOTIFICATION"]
+        assert transmitted[0][19:21] == bytes((int(code), int(subcode)))
+        assert not octets or transmitted[0][21:] == bytes.fromhex(octets[0])
+        assert any(isinstance(action, HangUp) for action in said)
+    else:
+        assert spoken == ([message] if message else [])
+
+
+@pytest.mark.parametrize("state", State, ids=str)
+def test_rfc4271_8_1_3_which_timers_run(state):
+    """Where the table has a dash, no such timer is left: the deadlines of a state are those of its own."""
+    fsm = at(state)
+    deadlines = {
+        State.IDLE: None,
+        State.CONNECT: 5.0,  # ConnectRetryTimer
+        State.ACTIVE: 5.0,
+        State.OPEN_SENT: 240.0,  # HoldTimer
+        State.OPEN_CONFIRM: 3.0,  # KeepaliveTimer
+        State.ESTABLISHED: 3.0,
+    }
+    assert fsm.deadline == deadlines[state]
