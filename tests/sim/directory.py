@@ -212,6 +212,7 @@ class Ensemble:
         self.sessions: dict[int, Seconds] = {}  # their timeouts
         self.until: dict[int, Seconds] = {}  # when each expires unless it is heard of
         self.passwords: dict[int, bytes] = {}
+        self.owners: dict[int, Conversation] = {}  # who else writes in a session is refused: SessionMoved
         self.longest = 40.0
         self.shortest = 1.0
         self.deaf_to: set[str] = set()  # requests that, once carried out, are answered by a hang-up
@@ -250,17 +251,23 @@ class Ensemble:
     def end_session(self, session: int) -> None:
         if session in self.sessions:
             del self.sessions[session], self.until[session]
+            self.owners.pop(session, None)
             self.commit(Ended(session))
-            for server in self.servers.values():
+            for server in self._in_touch():
                 for conversation in list(server.conversations):
                     if conversation.session == session:
                         conversation.expired()
 
     def moved(self, session: int, here: "Conversation") -> None:
-        for server in self.servers.values():
+        self.owners[session] = here
+        for server in self._in_touch():
             for conversation in list(server.conversations):
                 if conversation.session == session and conversation is not here:
                     conversation.close()
+
+    def _in_touch(self) -> list[Server]:
+        """The servers that hear what has become of a session."""
+        return [server for server in self.servers.values() if not server.alone]
 
     def _watch_the_clock(self) -> None:
         if self._seats is not None:
@@ -343,6 +350,7 @@ class Ensemble:
         self.sessions.clear()
         self.until.clear()
         self.passwords.clear()
+        self.owners.clear()
 
     def bury(self, process: Process, *, silently: bool) -> None:
         """A client is no more; its kernel says so, or nothing does. Its session lives its time out."""
@@ -548,7 +556,8 @@ class Conversation:
     def _write(self, xid: int, name: str, requests: list[Any]) -> None:
         """The leader's turn. The client may be gone: then it is done all the same, or not."""
         ensemble = self._ensemble
-        if not ensemble.ready or self.session not in ensemble.sessions or name in ensemble.loses:
+        moved = ensemble.owners.get(self.session) is not self
+        if moved or not ensemble.ready or self.session not in ensemble.sessions or name in ensemble.loses:
             self.close()
             return
         operations = tuple(map(_operation, requests))

@@ -22,7 +22,8 @@ from vipd.coord.placement import ALGORITHMS
 TIMES = Times(settle=1.0, drain_timeout=30.0)
 OCTETS = 0.1  # of gentle stories: sessions speak real octets
 NETS = {SERVICE: "192.0.2", "dns": "198.51.100", "ntp": "203.0.113"}  # of services
-HOURS = 0.02  # of calm stories and of storms: ZooKeeper is away for hours
+HOURS = 0.05  # of storms, and of outages in calm stories: ZooKeeper is away for hours
+LONG: Seconds = 60.0  # of an outage
 LATER: Seconds = 12.0  # what may pass after a fault until all is known: T, 2T, claim-timeout, settle
 
 
@@ -233,10 +234,16 @@ class Story:
             if not self.world.ensemble.servers[name].up:
                 self.world.ensemble.start(name)
 
-    def _unplug_ensemble(self) -> None:
-        """Without power: a story of hours is told faster when nobody refuses anything."""
-        for name in self.world.ensemble.servers:
-            self.world.ensemble.unplug(name)
+    async def _without_zookeeper(self, lasts: Seconds) -> None:
+        """Take it away for so long. A minute and more is told faster where nobody can refuse anything."""
+        if lasts < LONG:
+            self.tell("ZooKeeper is down")
+            self._ensemble_down()
+        else:
+            self.tell("ZooKeeper is without power")
+            for name in self.world.ensemble.servers:
+                self.world.ensemble.unplug(name)
+        await asyncio.sleep(lasts)
 
     async def _until_left(self, pod: Pod) -> None:
         if pod.life is not None:
@@ -426,9 +433,8 @@ class Story:
         """ZooKeeper alone is away; a pod that stops meanwhile is not our matter."""
         if not self.world.ensemble.ready:
             return
-        self.tell("ZooKeeper is down")
-        self._ensemble_down()
-        await asyncio.sleep(self.random.choice((1.0, 4.0, 15.0, 60.0)) * self.random.uniform(0.5, 1.5))
+        lasts = self.random.choice((1.0, 4.0, 15.0, 60.0)) * self.random.uniform(0.5, 1.5)
+        await self._without_zookeeper(lasts)
         self._ensemble_up()
         self.tell("ZooKeeper is back")
         await self._pause(8, 12)
@@ -450,8 +456,7 @@ class Story:
 
     async def _hours(self) -> None:
         """ZooKeeper is away for hours; whatever else befalls the pods is over long before its end."""
-        self.tell("ZooKeeper is without power")
-        self._unplug_ensemble()
+        await self._without_zookeeper(LONG)
         for _ in range(self.random.randint(1, 3)):
             await self._pause(30, 1200)
             await self.random.choice(
@@ -671,14 +676,11 @@ class Story:
     async def _hold(self) -> None:
         """ZooKeeper alone is away, for long, and back with its data or without: not one UPDATE."""
         before, updates = self.monitor.snapshot(), self.world.fabric.updates
-        if self.random.random() < HOURS * 4:
-            self.tell("ZooKeeper is without power")
-            self._unplug_ensemble()
-            await asyncio.sleep(self.random.uniform(1800, 4 * 3600))
-        else:
-            self.tell("ZooKeeper is down")
-            self._ensemble_down()
-            await asyncio.sleep(self.random.choice((5.0, 30.0, 120.0, 300.0)))
+        hours = self.random.random() < HOURS
+        lasts = (
+            self.random.uniform(1800, 4 * 3600) if hours else self.random.choice((5.0, 30.0, 120.0, 300.0))
+        )
+        await self._without_zookeeper(lasts)
         if self.random.random() < 0.3:
             self._forget()
         else:

@@ -251,14 +251,14 @@ class Monitor:
         first = sorted(name for name, rank in ranks.items() if rank == 0)
         others = sorted(rank for rank in ranks.values() if rank > 0)
         ids = {pod.id for pod in fit}
-        count, pin = min(service.copies, len(fit)), service.pins.get(vip)
+        count, pin = min(service.copies, len(ids)), service.pins.get(vip)
         if service.takeover is Takeover.ALL and pin and pin not in ids:
-            count = len(fit)
+            count = len(ids)
         if len(first) != count:
             return f"{vip}: rank 0 at {first}, owed {count} of {[pod.name for pod in fit]}"
         if pin in ids and pin not in {self.world.pods[name].id for name in first}:
             return f"{vip}: pinned to {pin}, at {first}"
-        standbys = min(service.standbys, len(fit) - count) if service.standby is Standby.HOT else 0
+        standbys = min(service.standbys, len(ids) - count) if service.standby is Standby.HOT else 0
         if others != list(range(1, standbys + 1)):
             return f"{vip}: standbys at ranks {others}, owed {standbys}"
         return ""

@@ -31,8 +31,11 @@ def _mutant(scenario: str, *changes: tuple[str, str, str], equal: str = "") -> M
 
 
 READ_BACK = (
-    "a pod goes only when its record, read back without the VIP, stands beside others that claim it: "
-    "whoever took it back last then sees that the others had done so before"
+    "a pod goes only when its record, read back without the VIP, stands in one reading beside others that "
+    "claim it. The answer to its transaction has come after the news of all that was done before; so has, "
+    "where that answer was lost, the answer to the sync of its next connection, and ZooKeeper refuses what "
+    "an earlier connection still has under way (SessionMoved). So who took back last reads that the others "
+    "did so before, and claims it again: as it would have to after a refusal, but later"
 )
 MUTANTS = {
     "no version check": _mutant(
@@ -117,13 +120,32 @@ MUTANTS = {
         "gone_in_an_outage", ("trust", "    if back:", "    if before is not None:")
     ),
     "counting as there for ever who has not come back": _mutant(
-        "gone_in_an_outage_with_all_data",
+        "gone_in_an_outage_that_forgets",
         ("trust", "not in here and now < each.until}", "not in here}"),
     ),
     "trusting a view behind a hung read": _mutant(
-        "hung_reads",
-        ("trust", "return min(view.trusted_until, hung)", "return view.trusted_until"),
-        equal="no answer for T/2 is the end of the connection, and that of trust",
+        "slow_reads", ("trust", "return min(view.trusted_until, hung)", "return view.trusted_until")
+    ),
+    "going while a write is unread": _mutant(
+        "unread_claim", ("membership", "self._show(replace(view, unread_write=True))", "self._show(view)")
+    ),
+    "taking on what was read before a stall": _mutant(
+        "clock_jump", ("decision", "(*_LOCAL, _waiting, _assigned", "(*_LOCAL, _assigned")
+    ),
+    "no last resort": _mutant(
+        "checks_fail_everywhere",
+        ("case", "if case.service.last_resort is LastResort.KEEP:", "if False:"),
+    ),
+    "holding whatever coordination-loss says": _mutant(
+        "loss_own",
+        (
+            "decision",
+            "if case.service.pins.get(vip) != case.me.pod:\n                return (",
+            "if False:\n                return (",
+        ),
+    ),
+    "reading records of algorithms that are not known": _mutant(
+        "a_version_too_far", ("roster", "and record.algorithm < self._oldest", "and False")
     ),
 }
 
@@ -143,6 +165,9 @@ def survives(name: str) -> int:
             runner.run(SCENARIOS[mutant.scenario]())
         except Violation as violation:
             print(violation.what)
+            return 1
+        except BaseExceptionGroup as group:
+            print(f"a pod died: {group}")
             return 1
     return 0
 

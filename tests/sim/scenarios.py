@@ -6,10 +6,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from algorithms import NEW, RESTLESS, restless
-from sim.cluster import SERVICE, Pod, World, prefix_of, vips
+from sim.cluster import ROOT, SERVICE, Pod, World, prefix_of, vips
 from sim.invariants import Monitor, Violation
 from sim.ways import Seconds, now
-from vipd.coord.member import CoordinationLoss, LastResort, Service, Standby, Vip, Word
+from vipd.coord.directory import Create
+from vipd.coord.layout import member_path
+from vipd.coord.member import CoordinationLoss, LastResort, Service, Standby, View, Vip, Word
 from vipd.coord.placement import ALGORITHMS, Algorithms, place
 from vipd.coord.zk_session import REFUSED
 
@@ -18,9 +20,11 @@ W = Vip("192.0.2.2")  # of p1 and p2 the first has the higher score
 
 
 @asynccontextmanager
-async def stage(seed: int = 1, *, racks: str = "121", **policy: Any) -> AsyncIterator[tuple[World, Monitor]]:
+async def stage(
+    seed: int = 1, *, racks: str = "121", session_timeout: Seconds = 3.0, **policy: Any
+) -> AsyncIterator[tuple[World, Monitor]]:
     """Pods p0, p1, … in the racks that the digits name, not started yet; no VIP is ever to be dark."""
-    world = World(seed)
+    world = World(seed, session_timeout=session_timeout)
     service = Service(**({"name": SERVICE, "vips": (V,)} | policy))
     monitor = Monitor(world, wanted=frozenset(service.vips))
     for n, rack in enumerate(racks):
@@ -48,6 +52,11 @@ async def until(accept: Callable[[], bool], within: Seconds = 20.0) -> None:
 
 def claims(pod: Pod, vip: Vip = V) -> bool:
     return pod.life is not None and pod.life.claims.get(vip) == 0
+
+
+def view(pod: Pod) -> View:
+    assert pod.life is not None
+    return pod.life.facts.value.views[SERVICE]
 
 
 def keep_to(world: World, pod: str, *servers: str) -> None:
@@ -229,6 +238,60 @@ async def hung_reads() -> None:
         p0.healthy = True
         p0.tell_health()
         await asyncio.sleep(10)
+
+
+async def slow_reads() -> None:
+    """A reading takes longer than T/2, though no answer does: who rests on the last waits for the dead."""
+    async with stage(racks="12", copies=2, session_timeout=12.0) as (world, monitor):
+        await start(world, monitor)
+        p0, p1 = world.pods["p0"], world.pods["p1"]
+        lease = view(p0).trusted_until
+        await until(lambda: view(p0).trusted_until > lease)
+        world.network.slow["p0"] = 1.9  # so that the names take 3.8 s, and as long again the new one's record
+        stranger = member_path(ROOT, SERVICE, "stranger~1f")
+        world.ensemble.by_hand(Create(path=stranger, data=b""))
+        await asyncio.sleep(7.8)  # the reading was begun at 1.9; the lease ends at 9
+        monitor.excuse([V], "its checks fail", 2.5)
+        p1.healthy = False
+        p1.tell_health()
+        p0.healthy = False
+        p0.tell_health()
+        await asyncio.sleep(0.2)
+        p0.healthy = True
+        p0.tell_health()
+        await asyncio.sleep(20)
+
+
+async def unread_claim(offset: Seconds) -> None:
+    """A pod is told to leave before it has read that its claim, on which its substitute goes, was written."""
+    async with stage(pins={V: "p0"}, racks="12") as (world, monitor):
+        await start(world, monitor, "p1")
+        p0 = world.pods["p0"]
+        p0.start()
+        await until(lambda: p0.life is not None and SERVICE in p0.life.facts.value.views)
+        world.network.slow["p0"] = 0.45
+        await until(lambda: claims(p0))
+        await asyncio.sleep(offset)
+        p0.terminate()
+        await asyncio.sleep(8)
+
+
+async def lonely_server() -> None:
+    """A server that hears no other goes on answering one pod, whose session the others end: two announce."""
+    async with stage(racks="121", vips=vips(6)) as (world, monitor):
+        keep_to(world, "p0", "zk1")
+        await start(world, monitor)
+        p0 = world.pods["p0"]
+        had = p0.routes().keys()
+        world.ensemble.isolate("zk1", notices=10)
+        await asyncio.sleep(9.5)
+        if p0.routes().keys() != had:
+            raise Violation(world, f"p0 announces {sorted(p0.routes())}, not {sorted(had)}")
+        both = {vip for vip in had if len(world.fabric.believed(prefix_of(vip))) > 1}
+        assert both == had, "nobody has taken p0 for gone"
+        await asyncio.sleep(10)
+        world.ensemble.rejoin("zk1")
+        await monitor.settle(30)
 
 
 async def hours_without_zookeeper(*, forgets: bool) -> None:
@@ -430,10 +493,13 @@ SCENARIOS: dict[str, Callable[[], Awaitable[None]]] = {
     "blip_in_an_outage": blip_in_an_outage,
     "lost_write": lost_write,
     "hung_reads": hung_reads,
+    "slow_reads": slow_reads,
+    "lonely_server": lonely_server,
+    "unread_claim": lambda: at_offsets(unread_claim),
     "hours_without_zookeeper": lambda: hours_without_zookeeper(forgets=False),
     "hours_without_zookeeper_or_its_data": lambda: hours_without_zookeeper(forgets=True),
     "gone_in_an_outage": lambda: gone_in_an_outage(forgets=False),
-    "gone_in_an_outage_with_all_data": lambda: gone_in_an_outage(forgets=True),
+    "gone_in_an_outage_that_forgets": lambda: gone_in_an_outage(forgets=True),
     "upgrade": upgrade,
     "crash_in_an_upgrade": crash_in_an_upgrade,
     "drain_in_an_upgrade": drain_in_an_upgrade,

@@ -35,7 +35,6 @@ class Network:
     def cut(self, one: str, other: str, *, both: bool = True) -> None:
         """Lose whatever goes from one to the other; unless told otherwise, and back."""
         self._cut |= {(one, other), (other, one)} if both else {(one, other)}
-        self._mended.clear()
 
     def mend(self, one: str, other: str) -> None:
         """Carry again, what was lost before first."""
@@ -44,6 +43,7 @@ class Network:
         for carry in held:
             carry()
         self._mended.set()
+        self._mended.clear()  # for whoever is still cut off the next one counts
 
     def hold(self, carry: Callable[[], None]) -> None:
         self._held.append(carry)
