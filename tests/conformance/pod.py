@@ -20,6 +20,7 @@ LOCAL_AS, PEER_AS = 64512, 65001
 ROUTER_ID = "10.0.0.5"
 VIPS = ["192.0.2.1", "192.0.2.2", "2001:db8::1"]
 NEXT_HOP6 = "2001:db8::5"
+START = 60.0  # seconds for a process to come up, of which many do at once, on two cores that others use too
 
 _HOSTS = itertools.count(1)
 
@@ -119,7 +120,7 @@ format = "json"
                 stdout=log,
                 stderr=log,
             )
-        self.logged("pod_started")
+        self.logged("pod_started", patience=START)
 
     @property
     def process(self) -> "subprocess.Popen[bytes]":
@@ -160,9 +161,9 @@ format = "json"
     def log(self) -> str:
         return self._log.read_text(errors="replace")
 
-    def logged(self, *words: str) -> str:
+    def logged(self, *words: str, patience: float = PATIENCE) -> str:
         """Wait for a line of the log that holds all these words."""
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + patience
         while True:
             for line in self.log().splitlines():
                 if all(word in line for word in words):
