@@ -1,10 +1,14 @@
 """A made-up instant in the life of a pod: two ToRs, one of them down, and two services."""
 
 import json
+from dataclasses import replace
 from ipaddress import IPv4Address
 from typing import TypeVar
 
 from vipd import status
+from vipd.bfd.packet import Diagnostic
+from vipd.bfd.packet import State as Bfd
+from vipd.bfd.peer import BfdPeer, BfdStatus
 from vipd.bgp.iana import Family
 from vipd.bgp.peer import Cause, Down, Negotiated, PeerConfig, PeerStatus, State
 from vipd.bgp.route import Policy, Route
@@ -110,6 +114,32 @@ CHECKS = {
     ),
 }
 
+WATCHED = BfdStatus(
+    peer=BfdPeer(name="tor-a", address="10.0.0.2"),
+    state=Bfd.UP,
+    since=NOW - 190,
+    remote_state=Bfd.UP,
+    discriminator=17,
+    remote_discriminator=34,
+    transmit_interval=0.3,
+    detection_time=0.9,
+    ups=2,
+    downs=1,
+    sent=700,
+    received=690,
+    dropped={"your_discriminator": 2},
+)
+LOST = BfdStatus(
+    peer=BfdPeer(name="10.0.0.3", address="10.0.0.3"),
+    state=Bfd.DOWN,
+    since=NOW - 30,
+    diagnostic=Diagnostic.DETECTION_TIME_EXPIRED,
+    discriminator=18,
+    transmit_interval=1.0,
+    ups=1,
+    downs=1,
+)
+
 CONFIG = Config(
     path="/etc/vipd/vipd.toml",
     speaker=SpeakerConfig(local_as=64147, router_id=IPv4Address("10.0.0.1"), listen=(("::1", 1790),)),
@@ -144,6 +174,10 @@ ANNOUNCEMENTS = {
     ),
     "spare": Announcements(verdicts={SPARE: verdict(Word.ASSIGNED, ALONE, 2.25 * 86400)}),
 }
+
+
+# The same pod, with BFD for both of its ToRs.
+GUARDED = replace(CONFIG, bfd={each.peer.name: each.peer for each in (WATCHED, LOST)})
 
 
 def observed(**changes: object) -> Observed:

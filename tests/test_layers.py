@@ -25,6 +25,10 @@ PURE = {
     "vipd.config.sections",
     "vipd.demo.story",
     "vipd.demo.view",
+    "vipd.bfd.packet",
+    "vipd.bfd.peer",
+    "vipd.bfd.demux",
+    "vipd.bfd.fsm",
     "vipd.bgp.iana",
     "vipd.bgp.errors",
     "vipd.bgp.peer",
@@ -61,6 +65,7 @@ BGP_LADDER = [
     "iana", "errors", "peer", "wire", "capabilities", "attributes", "messages", "framing",
     "route", "adj_rib_out", "collision", "negotiation", "fsm", "transport", "session", "speaker",
 ]  # fmt: skip
+BFD_LADDER = ["packet", "peer", "demux", "fsm", "transport", "sessions"]
 SHARED = {"vipd.latest", "vipd.children", "vipd.sockaddr"}  # what packages may use beside themselves
 
 
@@ -96,6 +101,12 @@ def test_a_pure_file_touches_nothing(module):
 def test_bgp_looks_strictly_down(module):
     below = BGP_LADDER[: BGP_LADDER.index(module.removeprefix("vipd.bgp."))]
     assert ours(MODULES[module]) <= {f"vipd.bgp.{name}" for name in below} | SHARED
+
+
+@pytest.mark.parametrize("module", sorted(m for m in MODULES if m.startswith("vipd.bfd.")))
+def test_bfd_looks_strictly_down(module):
+    below = BFD_LADDER[: BFD_LADDER.index(module.removeprefix("vipd.bfd."))]
+    assert ours(MODULES[module]) <= {f"vipd.bfd.{name}" for name in below} | SHARED
 
 
 @pytest.mark.parametrize("module", sorted(m for m in MODULES if m.startswith("vipd.coord")))

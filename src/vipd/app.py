@@ -5,6 +5,7 @@
     ├─ loopback         holds the VIPs on lo, or watches them; reports `held`
     ├─ siblings         where pods coordinate: reports `views`, carries out `wishes`
     │   └─ zookeeper    one session; one seat a service
+    ├─ bfd              one session per neighbour that is watched; says when a path is lost
     ├─ speaker          children: one session per neighbour; the listeners; reports `standing`
     ├─ steering         on any new fact, or when time may change a decision: decide, publish
     ├─ probes           children: one per check; reports `checks`
@@ -28,6 +29,7 @@ from typing import Any
 import structlog
 
 from vipd import __version__, api, departure, hooks, log, loopback, maintenance, probes, subprocesses
+from vipd.bfd import sessions as bfd
 from vipd.bgp import speaker
 from vipd.bgp.peer import State
 from vipd.config import Config, ConfigError, CoordinationConfig, load
@@ -78,12 +80,14 @@ class Pod:
         self._reading = Reading(ok=True, at=time.time())
         self._loaded = self._reading.at
         self._speaker: speaker.Speaker | None = None
+        self._bfd: bfd.Sessions | None = None
         self._told_to_leave = asyncio.Event()
         self._patience: asyncio.Timeout | None = None
         self._moving_out: asyncio.TimerHandle | None = None
         # What the parts follow. Each is the part of the configuration that concerns it.
         self._peers = Latest(config.neighbors)
         self._listen = Latest(config.speaker.listen)
+        self._watched = Latest(config.bfd)
         self._api = Latest(config.api)
         self._checks = Latest(_checks(config))
         self._hooks = Latest(_hooks(config))
@@ -124,6 +128,8 @@ class Pod:
             running(self._lag.watch(), self._notify.watch(), subprocesses.reap_orphans()),
             running(loopback.hold(self._addresses, self._hold)),
             running(self._siblings.meet()),
+            # Around the sessions, which say Cease before BFD says AdminDown.
+            bfd.watch(self._watched, lost=self._lose, chance=random.random) as self._bfd,
             speaker.speak(
                 self._peers,
                 self._steering.rib,
@@ -184,6 +190,11 @@ class Pod:
         if self._facts.value.config.coordination is not None:
             self._facts.set(replace(self._facts.value, standing=self._speaker.standing()))
 
+    def _lose(self, neighbor: str, reason: str) -> None:
+        """End a session over a path that BFD has lost."""
+        if self._speaker is not None:
+            self._speaker.lose(neighbor, reason)
+
     # --- signals, and orders ---
 
     def _maintain(self, wish: object) -> Mapping[str, Mapping[str, str]]:
@@ -227,6 +238,7 @@ class Pod:
         config = self._definitions.configure(config)
         self._peers.set(config.neighbors)
         self._listen.set(config.speaker.listen)
+        self._watched.set(config.bfd)
         self._api.set(config.api)
         self._checks.set(_checks(config))
         self._hooks.set(_hooks(config))
@@ -293,7 +305,7 @@ class Pod:
 
     def _observe(self) -> Observed:
         facts = self._facts.value
-        assert self._speaker is not None  # noqa: S101 - nobody is answered before
+        assert self._speaker is not None and self._bfd is not None  # noqa: S101, PT018 - nobody is answered before
         return Observed(
             version=__version__,
             pod=socket.gethostname()
@@ -308,6 +320,8 @@ class Pod:
             now=asyncio.get_running_loop().time(),
             wall=time.time(),
             peers=self._speaker.status(),
+            bfd=self._bfd.status(),
+            bfd_strangers=self._bfd.strangers,
             announcements=self._steering.announcements.value,
             checks=facts.checks,
             held=facts.held if self._addresses.value.vips else None,

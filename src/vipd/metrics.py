@@ -18,6 +18,8 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from vipd.bfd.packet import Reason
+from vipd.bfd.packet import State as Bfd
 from vipd.bgp.peer import PeerStatus, State
 from vipd.config.sections import ServiceConfig
 from vipd.coord.account import lost
@@ -64,6 +66,7 @@ class Families(Collector):
     def collect(self) -> Iterator[Metric]:
         yield from _of_the_daemon(self._observed)
         yield from _of_peers(self._observed)
+        yield from _of_bfd(self._observed)
         yield from _of_checks(self._observed)
         yield from _of_coordination(self._observed)
 
@@ -288,6 +291,64 @@ def _of_peers(observed: Observed) -> Iterator[Metric]:
                 ("attribute_discard", peer.attribute_discard),
                 ("ineligible", peer.ineligible),
             )
+        ],
+    )
+
+
+def _of_bfd(observed: Observed) -> Iterator[Metric]:
+    """Of the neighbours that are watched; nothing where none is."""
+    watched = [each for name in observed.config.neighbors if (each := observed.watch(name)) is not None]
+    if not watched:
+        return
+    yield _gauge(
+        "vipd_bfd_session_up",
+        "Whether the BFD session is Up.",
+        ("peer",),
+        [((each.peer.address,), each.state is Bfd.UP) for each in watched],
+    )
+    yield _gauge(
+        "vipd_bfd_session_state",
+        "State of the BFD session (RFC 5880 section 6.2): 1 for the present one, 0 for the others.",
+        ("peer", "state"),
+        [((each.peer.address, str(state)), each.state is state) for each in watched for state in Bfd],
+    )
+    yield _counter(
+        "vipd_bfd_session_transitions_total",
+        "Times the BFD session came Up (up) and left it (down).",
+        ("peer", "to"),
+        [
+            ((each.peer.address, to), count)
+            for each in watched
+            for to, count in (("up", each.ups), ("down", each.downs))
+        ],
+    )
+    yield _gauge(
+        "vipd_bfd_detection_time_seconds",
+        "For how long the neighbour may be silent; absent while it has not been heard.",
+        ("peer",),
+        [((each.peer.address,), each.detection_time) for each in watched if each.detection_time is not None],
+    )
+    yield _counter(
+        "vipd_bfd_packets_total",
+        "BFD packets sent, and received and taken.",
+        ("peer", "direction"),
+        [
+            ((each.peer.address, direction), count)
+            for each in watched
+            for direction, count in (("sent", each.sent), ("received", each.received))
+        ],
+    )
+    yield _counter(
+        "vipd_bfd_packets_dropped_total",
+        "BFD packets received and dropped, by reason; peer is empty where nobody known sent them.",
+        ("peer", "reason"),
+        [
+            ((peer, reason.value), dropped.get(reason.value, 0))
+            for peer, dropped in (
+                *((each.peer.address, each.dropped) for each in watched),
+                ("", observed.bfd_strangers),
+            )
+            for reason in Reason
         ],
     )
 

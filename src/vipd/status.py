@@ -11,6 +11,9 @@ from shlex import join
 from typing import Any, assert_never
 
 from vipd import sharing
+from vipd.bfd.packet import State as Bfd
+from vipd.bfd.packet import meaning
+from vipd.bfd.peer import BfdStatus
 from vipd.bgp.iana import describe_error
 from vipd.bgp.peer import Down, Negotiated, PeerStatus, State
 from vipd.bgp.wire import Prefix
@@ -66,6 +69,8 @@ class Observed:
     now: Seconds  # loop time
     wall: Epoch  # the same instant
     peers: Mapping[str, PeerStatus] = field(default_factory=dict)  # by name
+    bfd: Mapping[str, BfdStatus] = field(default_factory=dict)  # by name; of those that are watched
+    bfd_strangers: Mapping[str, int] = field(default_factory=dict)  # packets of nobody we know, by reason
     announcements: Mapping[str, Announcements] = field(default_factory=dict)  # by service
     checks: Mapping[str, CheckStatus] = field(default_factory=dict)  # by the keys of ServiceConfig.checks
     held: frozenset[Vip] | None = None  # addresses on this machine; None: nobody looks
@@ -88,6 +93,13 @@ class Observed:
         if known is not None:
             return known
         return PeerStatus(config=self.config.neighbors[name], state=State.IDLE, since=self.started)
+
+    def watch(self, name: str) -> BfdStatus | None:
+        """How the path to a configured neighbour fares; None: it is not watched."""
+        watched = self.config.bfd.get(name)
+        if watched is None:
+            return None
+        return self.bfd.get(name) or BfdStatus(peer=watched, state=Bfd.DOWN, since=self.started)
 
     def check(self, key: str, check: Check) -> CheckStatus:
         """How a configured check fares; rising before its first result."""
@@ -315,9 +327,32 @@ def _neighbor(observed: Observed, peer: PeerStatus) -> Json:
             }
             for family in config.families
         },
+        "bfd": _bfd(observed, observed.watch(config.name)),
         "untold": {str(family): why for family, why in peer.untold.items()},
         "last_error": _error(observed, peer.last_error, peer.last_error_at),
         "retry_in": None if peer.retry_at is None else round(max(0.0, peer.retry_at - observed.now), 3),
+    }
+
+
+def _bfd(observed: Observed, watched: BfdStatus | None) -> Json | None:
+    if watched is None:
+        return None
+    return {
+        "state": str(watched.state),
+        "state_for": _ago(observed, watched.since),
+        "diagnostic": meaning(watched.diagnostic),
+        "remote_state": str(watched.remote_state),
+        "remote_diagnostic": meaning(watched.remote_diagnostic),
+        "discriminator": watched.discriminator,
+        "remote_discriminator": watched.remote_discriminator,
+        "interval": watched.peer.pace.interval,
+        "multiplier": watched.peer.pace.multiplier,
+        "transmit_interval": watched.transmit_interval,
+        "detection_time": _rounded(watched.detection_time),
+        "ups": watched.ups,
+        "downs": watched.downs,
+        "packets": {"sent": watched.sent, "received": watched.received},
+        "dropped": dict(watched.dropped),
     }
 
 
@@ -429,6 +464,10 @@ def _result(observed: Observed, result: Result | None, at: Seconds | None) -> Js
 
 def _ago(observed: Observed, then: Seconds | None) -> Seconds | None:
     return None if then is None else round(observed.now - then, 3)
+
+
+def _rounded(seconds: Seconds | None) -> Seconds | None:
+    return None if seconds is None else round(seconds, 6)
 
 
 def _host_port(host: str, port: int) -> str:

@@ -95,6 +95,11 @@ PEER = {
     "connect-retry": st.floats(0.1, 3600),
     "idle-hold": st.floats(0.1, 60),
     "idle-hold-max": st.integers(60, 3600),
+    "bfd": TRUTH,
+    "bfd-interval": st.floats(0.05, 60),
+    "bfd-multiplier": st.integers(1, 255),
+    "send-hold-time": st.just(0) | st.integers(3, 65535),
+    "interface": st.sampled_from(["eth0", "eth1.7"]),
     "md5-password-file": st.just("/x"),
 }
 INNER = {  # a neighbour in our own AS, which local-preference needs

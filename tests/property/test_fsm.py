@@ -14,6 +14,7 @@ from vipd.bgp.fsm import (
     Fsm,
     HangUp,
     Opened,
+    PathDown,
     Received,
     Start,
     Stop,
@@ -81,6 +82,7 @@ events = st.one_of(
     st.lists(messages, max_size=4).map(lambda said: Received(octets=b"".join(said))),
     st.just(Received(octets=GREETING)),
     st.just(Advertise(updates=[Update(family=Family.IPV4)])),
+    st.just(PathDown(text="control detection time expired")),
     st.builds(Tick, stuck_since=st.none() | st.floats(0, 1000)),
 )
 # A pause before each event: none, some time, or until the deadline.

@@ -115,6 +115,29 @@ async def test_a_peer_that_falls_silent_is_given_up_when_the_hold_time_is_over()
 
 
 @simulated
+async def test_a_session_over_a_lost_path_ends_at_once_and_comes_back():
+    network = Network()
+    pod = Pod(network, peer())
+    async with Tor(network).up() as tor, pod.up() as speaker:
+        await tor.until_told(VIP)
+        await asyncio.sleep(1)
+        began, talk = now(), tor.talk
+        with capture_logs() as logs:
+            speaker.lose("tor-a", "control detection time expired")
+            speaker.lose("nobody", "control detection time expired")
+            await speaker.changed.until(lambda states: states["tor-a"] is not State.ESTABLISHED)
+        assert now() == began
+        down = speaker.status()["tor-a"].last_error
+        assert (down.code, down.subcode) == (6, 10)
+        assert down.text == "Cease / BFD Down: control detection time expired"
+        assert [each["log_level"] for each in logs if each["event"] == "session_dropped"] == ["warning"]
+        await speaker.changed.until(lambda states: states["tor-a"] is State.ESTABLISHED)
+        assert (talk.notification.code, talk.notification.subcode) == (6, 10)
+        assert now() - began < 1.1
+        await tor.until_told(VIP)
+
+
+@simulated
 async def test_keepalives_go_out_in_every_third_of_the_hold_time():
     network = Network()
     async with Tor(network).up() as tor, Pod(network, peer()).up():

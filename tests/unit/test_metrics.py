@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from scene import CONFIG, NOW, UP, V4, V6, WALL, observed, whole
+from scene import CONFIG, GUARDED, LOST, NOW, UP, V4, V6, WALL, WATCHED, observed, whole
 from shared_scene import LINK, ORDER, insight, shared, view
+from vipd.bfd.packet import State as Bfd
 from vipd.bgp.peer import State
 from vipd.config.sections import Defined
 from vipd.coord.account import Insight
@@ -80,6 +81,32 @@ def test_notifications_are_told_apart(process):
     name = "vipd_bgp_notifications_total"
     assert metric(name, peer="10.0.0.2", direction="received", code="6", subcode="2") == 1
     assert metric(name, peer="10.0.0.2", direction="sent", code="4", subcode="0") == 0
+
+
+def test_the_paths_that_are_watched(process):
+    watched = {"tor-a": WATCHED, "10.0.0.3": LOST}
+    metric = Page(process, config=GUARDED, bfd=watched, bfd_strangers={"ttl": 3})
+    assert metric("vipd_bfd_session_up", peer="10.0.0.2") == 1
+    assert metric("vipd_bfd_session_up", peer="10.0.0.3") == 0
+    states = {state: metric("vipd_bfd_session_state", peer="10.0.0.3", state=str(state)) for state in Bfd}
+    assert states == {**dict.fromkeys(Bfd, 0), Bfd.DOWN: 1}
+    assert metric("vipd_bfd_session_transitions_total", peer="10.0.0.2", to="up") == 2
+    assert metric("vipd_bfd_session_transitions_total", peer="10.0.0.2", to="down") == 1
+    assert metric("vipd_bfd_detection_time_seconds", peer="10.0.0.2") == 0.9
+    assert metric("vipd_bfd_detection_time_seconds", peer="10.0.0.3") is None
+    assert metric("vipd_bfd_packets_total", peer="10.0.0.2", direction="received") == 690
+    assert metric("vipd_bfd_packets_dropped_total", peer="10.0.0.2", reason="your_discriminator") == 2
+    assert metric("vipd_bfd_packets_dropped_total", peer="10.0.0.2", reason="ttl") == 0
+    assert metric("vipd_bfd_packets_dropped_total", peer="", reason="ttl") == 3
+
+
+def test_a_watched_path_has_its_series_before_it_is_heard_of(process):
+    metric = Page(process, config=GUARDED, bfd={})
+    assert metric("vipd_bfd_session_state", peer="10.0.0.2", state="Down") == 1
+
+
+def test_where_nothing_is_watched_there_is_nothing_of_bfd(process):
+    assert not [name for name, _ in Page(process).samples if name.startswith("vipd_bfd_")]
 
 
 def test_every_configured_peer_has_every_metric_from_the_first_second(process):
@@ -263,7 +290,9 @@ def test_the_document_names_every_metric_with_its_type_and_labels(process):
     }
     known = insight(view())
     defined = {"apex": Defined()}
-    text = whole(page(shared(known, held=frozenset(), definitions=defined), process)).decode()
+    scene = shared(known, held=frozenset(), definitions=defined, bfd={"tor-a": WATCHED})
+    scene = replace(scene, config=replace(scene.config, bfd=GUARDED.bfd))
+    text = whole(page(scene, process)).decode()
     types = dict(re.findall(r"^# TYPE (vipd_\w+) (\w+)$", text, re.MULTILINE))
     labels: dict[str, frozenset] = {}
     for name, found in samples(text):

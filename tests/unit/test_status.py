@@ -8,6 +8,7 @@ from scene import (
     CHECKS,
     CONFIG,
     DOWN,
+    GUARDED,
     HTTP,
     NOW,
     PREFIXES,
@@ -15,6 +16,7 @@ from scene import (
     UP,
     V4,
     V6,
+    WATCHED,
     observed,
     snapshot,
     unready,
@@ -92,6 +94,29 @@ def test_the_snapshot_is_json_and_has_the_fields_of_schema_1():
     assert everything["ready"] is False
     assert everything["config"]["reload"] == {"ok": True, "at": "2026-11-21T07:56:40Z", "error": None}
     assert everything["speaker"] == {"local_as": 64147, "router_id": "10.0.0.1", "listen": ["[::1]:1790"]}
+
+
+def test_a_neighbour_that_is_watched():
+    watched, lost = snapshot(observed(config=GUARDED, bfd={"tor-a": WATCHED}))["neighbors"]
+    assert watched["bfd"] == {
+        "state": "Up",
+        "state_for": 190.0,
+        "diagnostic": "no diagnostic",
+        "remote_state": "Up",
+        "remote_diagnostic": "no diagnostic",
+        "discriminator": 17,
+        "remote_discriminator": 34,
+        "interval": 0.3,
+        "multiplier": 3,
+        "transmit_interval": 0.3,
+        "detection_time": 0.9,
+        "ups": 2,
+        "downs": 1,
+        "packets": {"sent": 700, "received": 690},
+        "dropped": {"your_discriminator": 2},
+    }
+    assert (lost["bfd"]["state"], lost["bfd"]["detection_time"]) == ("Down", None)  # not heard of yet
+    assert snapshot(observed())["neighbors"][0]["bfd"] is None
 
 
 def test_a_neighbour_that_is_up():

@@ -90,13 +90,20 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PathDown:
+    """What watches the path to the peer has lost it (RFC 9384). Nothing, where there is no connection."""
+
+    text: str  # how it found that
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Advertise:
     """What AdjRibOut found to say. Ignored unless Established."""
 
     updates: Sequence[Update | RouteRefresh]
 
 
-Event = Start | Stop | Opened | Closed | Received | Tick | Advertise
+Event = Start | Stop | Opened | Closed | Received | Tick | PathDown | Advertise
 
 # ---- actions: what the machine asks of the shell ----
 
@@ -192,7 +199,7 @@ class Unread(NamedTuple):
 
 
 Message = Unread | Notification | Keepalive | RouteRefresh
-Step = Start | Stop | Opened | Closed | Advertise | Expired | Message
+Step = Start | Stop | Opened | Closed | PathDown | Advertise | Expired | Message
 
 _TYPES: Final[dict[type[Message], MessageType]] = {
     Notification: MessageType.NOTIFICATION,
@@ -388,6 +395,8 @@ class Fsm:
                 return [self._confirm(Open.decode(body), now)]
             case Notification():  # 24, 25
                 return self._notified(step, now)
+            case PathDown():
+                raise _path_down(step)
             case Unread() | Keepalive() | RouteRefresh():  # 26-28
                 raise _unexpected(step, FsmError.UNEXPECTED_IN_OPEN_SENT)
             case _:  # local
@@ -409,6 +418,8 @@ class Fsm:
                 return self._fail(Down(cause=Cause.CLOSED, text=reason), now)
             case Notification():  # 24, 25
                 return self._notified(step, now)
+            case PathDown():
+                raise _path_down(step)
             case Keepalive():  # 26
                 self._restart_hold(now)
                 self._restart_send_hold(now)
@@ -441,6 +452,8 @@ class Fsm:
                 return self._fail(Down(cause=Cause.CLOSED, text=reason), now)
             case Notification():  # 24, 25
                 return self._notified(step, now)
+            case PathDown():
+                raise _path_down(step)
             case Keepalive():  # 26
                 self._restart_hold(now)
                 return []
@@ -675,6 +688,10 @@ def _unexpected(message: Message, subcode: FsmError) -> NotificationError:
     """RFC 6608: the message's type is told with the error."""
     kind = message.kind if isinstance(message, Unread) else _TYPES[type(message)]
     return NotificationError(ErrorCode.FSM, subcode, data=bytes((kind,)), text=f"{kind.name} came")
+
+
+def _path_down(lost: PathDown) -> NotificationError:
+    return NotificationError(ErrorCode.CEASE, CeaseError.BFD_DOWN, text=lost.text)
 
 
 def _down(error: NotificationError) -> Down:

@@ -33,6 +33,7 @@ from vipd.bgp.fsm import (
     Heard,
     History,
     Opened,
+    PathDown,
     Received,
     Refresh,
     Start,
@@ -136,6 +137,13 @@ class Called:
 
 
 @dataclass(frozen=True, slots=True)
+class Lost:
+    """The path to the peer is lost."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Newer:
     """There is a newer LocRib, and room on the wire."""
 
@@ -154,7 +162,7 @@ class Configured:
     config: PeerConfig
 
 
-Incoming = Happened | Called | Newer | Again | Configured
+Incoming = Happened | Called | Lost | Newer | Again | Configured
 
 
 class Session:
@@ -252,6 +260,10 @@ class Session:
         if config != self._config and self._config.goes_on_as(config):
             self._inbox.put_nowait(Configured(config))
 
+    def lose(self, reason: str) -> None:
+        """End what connections there are, as the path to the peer is lost (RFC 9384); then begin anew."""
+        self._inbox.put_nowait(Lost(reason))
+
     async def flushed(self) -> None:
         """Return when the peer has acknowledged all that the newest LocRib says, or there is no session."""
         await self._progress.until(
@@ -308,7 +320,7 @@ class Session:
             await asyncio.sleep(0)
         return None
 
-    def _receive(self, incoming: Incoming) -> None:
+    def _receive(self, incoming: Incoming) -> None:  # noqa: C901 - as many kinds
         match incoming:
             case Happened(wire, event):
                 for line in (self._line, *self._rivals()):
@@ -316,6 +328,9 @@ class Session:
                         self._take(line, event)
             case Called(connection):
                 self._answer(connection)
+            case Lost(reason):
+                for line in (self._line, *self._rivals()):
+                    self._take(line, PathDown(text=reason))
             case Newer():
                 self._converge()
             case Again(family):
@@ -610,7 +625,8 @@ class Session:
             self._refreshing.clear()
             self._progressed()
             bound = self._log.bind(state=before, duration=round(self._now() - self._up_since, 3))
-            if down.cause is Cause.SENT and down.code == ErrorCode.CEASE:
+            ours = down.cause is Cause.SENT and down.code == ErrorCode.CEASE
+            if ours and down.subcode != CeaseError.BFD_DOWN:
                 bound.info("session_dropped", reason=down.text)
             else:
                 bound.warning("session_dropped", reason=down.text)

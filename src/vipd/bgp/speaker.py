@@ -97,6 +97,11 @@ class Speaker:
         else:
             connection.abort()
 
+    def lose(self, name: str, reason: str) -> None:
+        """End the session with a peer to which the path is lost, if there is one."""
+        if name in self._sessions:
+            self._sessions[name].lose(reason)
+
     async def converse(self, name: str, config: PeerConfig) -> None:
         """Keep up the session with one peer, until cancelled."""
         session = self._sessions[name] = Session(

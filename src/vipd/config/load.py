@@ -83,6 +83,7 @@ def load(
         speaker=SpeakerConfig(local_as=speaker["local-as"], router_id=ours, listen=speaker["listen"]),
         neighbors={name: replace(peer, router_id=ours) for name, peer in found.peers.items()},
         policies=found.policies,
+        bfd=found.bfd,
         services=services,
         loopback=LoopbackConfig(manage=loopback["manage"], label=loopback["label"]),
         drain=DrainConfig(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from typing import Any, Final
 
+from vipd.bfd.peer import BfdPeer, Pace
 from vipd.bgp.iana import Family
 from vipd.bgp.peer import PeerConfig
 from vipd.bgp.route import Policy
@@ -26,8 +27,9 @@ EXAMPLE: Final = {Family.IPV4: "0.0.0.0:179", Family.IPV6: "[::]:179"}
 class Neighborhood:
     """The neighbours, filled one after the other."""
 
-    peers: dict[str, PeerConfig] = field(default_factory=dict)  # by name, as the next two
+    peers: dict[str, PeerConfig] = field(default_factory=dict)  # by name, as the next three
     policies: dict[str, Policy] = field(default_factory=dict)
+    bfd: dict[str, BfdPeer] = field(default_factory=dict)  # of those that are watched
     secrets: dict[str, str] = field(default_factory=dict)  # file of the MD5 password
     called: dict[str, list[str]] = field(default_factory=dict)  # what a service may call one, or several
 
@@ -91,6 +93,8 @@ def read_neighbors(
             _check_role(own, at, peer, reading)
             found.peers[name] = peer
             found.policies[name] = _policy(values, ebgp=is_ebgp(peer))
+            if values["bfd"]:
+                found.bfd[name] = _watched(peer, values)
             if values["md5-password-file"] is not None:
                 found.secrets[name] = values["md5-password-file"]
     if not tables:
@@ -132,12 +136,20 @@ def _settle(own: Mapping[str, Any], shared: Mapping[str, Any], at: str, reading:
             )
         else:  # its own wins over the shared
             values["ebgp-multihop" if "ttl-security" in own else "ttl-security"] = None
+    _check_distance(values, at, reading)
     if values["idle-hold-max"] < values["idle-hold"]:
         reading.refuse(f"{at}.idle-hold-max", "must not be less than idle-hold", values["idle-hold-max"])
     for family in own.get("next-hop", {}):
         if family not in values["families"]:
             reading.refuse(f"{at}.next-hop", f"is for {family}, which families leaves out")
     return values
+
+
+def _check_distance(values: Mapping[str, Any], at: str, reading: Reading) -> None:
+    for key in ("ttl-security", "ebgp-multihop"):
+        if values["bfd"] and (values[key] or 1) > 1:
+            reason = f"watches a neighbour on the same link (RFC 5881), and by {key} this one may be farther"
+            reading.refuse(f"{at}.bfd", reason, values["bfd"])
 
 
 def _check_steps(table: Mapping[str, Any], at: str, reading: Reading, *, coordinated: bool) -> None:
@@ -234,6 +246,16 @@ def _peer(name: str, address: str, values: Mapping[str, Any], local_as: int) -> 
         md5_key=values["md5-key"],
         ttl_security=values["ttl-security"],
         multihop=values["ebgp-multihop"],
+    )
+
+
+def _watched(peer: PeerConfig, values: Mapping[str, Any]) -> BfdPeer:
+    return BfdPeer(
+        name=peer.name,
+        address=peer.address,
+        local_address=peer.local_address,
+        interface=peer.interface,
+        pace=Pace(interval=values["bfd-interval"], multiplier=values["bfd-multiplier"]),
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from vipd.bfd.peer import BfdPeer
 from vipd.bgp.peer import PeerConfig
 from vipd.bgp.route import Policy, Route
 from vipd.config.environment import escape
@@ -33,7 +34,8 @@ def _tables(config: Config) -> Iterable[str]:
     for name, peer in config.neighbors.items():
         policy = config.policies[name]
         steps = _steps(policy, ebgp=is_ebgp(peer)) if config.coordination else {}
-        yield _table("[[neighbor]]", {**_neighbor(peer, policy, config.secrets.get(name)), **steps})
+        told = _neighbor(peer, policy, config.secrets.get(name))
+        yield _table("[[neighbor]]", {**told, **steps, **_bfd(config.bfd.get(name))})
     for service in config.services:
         yield from _service(service, shared=config.coordination is not None)
     if config.coordination:
@@ -69,6 +71,12 @@ def _neighbor(peer: PeerConfig, policy: Policy, secret: str | None) -> Values:
         "next-hop": {str(family): str(hop) for family, hop in policy.next_hop.items()} or "self",
         **_levers(policy),
     }
+
+
+def _bfd(watched: BfdPeer | None) -> Values:
+    if watched is None:
+        return {"bfd": False}
+    return {"bfd": True, "bfd-interval": watched.pace.interval, "bfd-multiplier": watched.pace.multiplier}
 
 
 def _levers(said: Route | Policy) -> Values:

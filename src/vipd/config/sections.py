@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Network
 
+from vipd.bfd.peer import BfdPeer
 from vipd.bgp.peer import PeerConfig
 from vipd.bgp.route import Policy, Route
 from vipd.coord.ensemble import Ensemble
@@ -153,6 +154,7 @@ class Config:
     speaker: SpeakerConfig
     neighbors: Mapping[str, PeerConfig]  # by name
     policies: Mapping[str, Policy]  # by neighbour name
+    bfd: Mapping[str, BfdPeer] = field(default_factory=dict)  # by neighbour name; those that are watched
     services: tuple[ServiceConfig, ...] = ()
     loopback: LoopbackConfig = LoopbackConfig()
     drain: DrainConfig = DrainConfig()

@@ -49,6 +49,7 @@ def neighbor(peer: Json) -> str:
             *_who(peer),
             *_how(peer),
             *_agreement(peer),
+            *_bfd(peer["bfd"]),
             "",
             *_capabilities(peer),
             "",
@@ -99,6 +100,26 @@ def _agreement(peer: Json) -> Iterator[str]:
     else:
         yield "  Hold time is 0: neither side sends keepalives"
     yield f"  Address families: {', '.join(agreed['families']) or 'none in common'}"
+
+
+def _bfd(bfd: Json | None) -> Iterator[str]:
+    if bfd is None:
+        return
+    why = "" if bfd["state"] == "Up" else f", {bfd['diagnostic']}"
+    yield f"  BFD state = {bfd['state']}, for {duration(bfd['state_for'])}{why}; its = {bfd['remote_state']}"
+    if bfd["detection_time"] is not None:
+        sends = (
+            "nothing is sent" if bfd["transmit_interval"] is None else f"{_ms(bfd['transmit_interval'])} ms"
+        )
+        yield f"  BFD interval = {sends}, detection time {_ms(bfd['detection_time'])} ms"
+    yield f"  BFD came up {bfd['ups']} x; went down {bfd['downs']} x"
+    if bfd["dropped"]:
+        dropped = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in bfd["dropped"].items())
+        yield f"  BFD packets dropped: {dropped}"
+
+
+def _ms(seconds: float) -> str:
+    return f"{1000 * seconds:g}"
 
 
 def _capabilities(peer: Json) -> Iterator[str]:

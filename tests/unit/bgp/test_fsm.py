@@ -22,6 +22,7 @@ from vipd.bgp.fsm import (
     Heard,
     History,
     Opened,
+    PathDown,
     Received,
     Refresh,
     Start,
@@ -95,6 +96,7 @@ EVENTS = {
     "REFRESH": Received(octets=REFRESH),
     "bad-header": Received(octets=UNSYNCHRONIZED),
     "advertise": Advertise(updates=[Update(family=Family.IPV4)]),
+    "path-down": PathDown(text="control detection time expired"),
     "early-tick": Tick(),
 }
 
@@ -116,6 +118,7 @@ Idle         bad-UPDATE     Idle
 Idle         REFRESH        Idle
 Idle         bad-header     Idle
 Idle         advertise      Idle
+Idle         path-down      Idle
 Idle         early-tick     Idle
 
 Connect      start          Connect
@@ -134,6 +137,7 @@ Connect      bad-UPDATE     Connect
 Connect      REFRESH        Connect
 Connect      bad-header     Connect
 Connect      advertise      Connect
+Connect      path-down      Connect
 Connect      early-tick     Connect
 
 Active       start          Active
@@ -152,6 +156,7 @@ Active       bad-UPDATE     Active
 Active       REFRESH        Active
 Active       bad-header     Active
 Active       advertise      Active
+Active       path-down      Active
 Active       early-tick     Active
 
 OpenSent     start          OpenSent
@@ -170,6 +175,7 @@ OpenSent     bad-UPDATE     Idle         NOTIFICATION:5/1:02 HangUp sent:5/1
 OpenSent     REFRESH        Idle         NOTIFICATION:5/1:05 HangUp sent:5/1
 OpenSent     bad-header     Idle         NOTIFICATION:1/1 HangUp sent:1/1
 OpenSent     advertise      OpenSent
+OpenSent     path-down      Idle         NOTIFICATION:6/10 HangUp sent:6/10
 OpenSent     early-tick     OpenSent
 
 OpenConfirm  start          OpenConfirm
@@ -188,6 +194,7 @@ OpenConfirm  bad-UPDATE     Idle         NOTIFICATION:5/2:02 HangUp sent:5/2
 OpenConfirm  REFRESH        Idle         NOTIFICATION:5/2:05 HangUp sent:5/2
 OpenConfirm  bad-header     Idle         NOTIFICATION:1/1 HangUp sent:1/1
 OpenConfirm  advertise      OpenConfirm
+OpenConfirm  path-down      Idle         NOTIFICATION:6/10 HangUp sent:6/10
 OpenConfirm  early-tick     OpenConfirm
 
 Established  start          Established
@@ -206,6 +213,7 @@ Established  bad-UPDATE     Idle         NOTIFICATION:3/1 HangUp sent:3/1
 Established  REFRESH        Established  Refresh:ipv4
 Established  bad-header     Idle         NOTIFICATION:1/1 HangUp sent:1/1
 Established  advertise      Established  UPDATE
+Established  path-down      Idle         NOTIFICATION:6/10 HangUp sent:6/10
 Established  early-tick     Established
 """
 ROWS = [line.split(maxsplit=3) for line in TABLE.splitlines() if line]

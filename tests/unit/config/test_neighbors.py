@@ -3,6 +3,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
+from vipd.bfd.peer import BfdPeer, Pace
 from vipd.bgp.iana import Family, Role
 from vipd.bgp.peer import PeerConfig
 from vipd.bgp.route import Policy
@@ -137,6 +138,43 @@ def test_a_role_is_ours_towards_another_as(read, wrong):
     assert refused == {"neighbor[2].role": ('"customer"', "is for neighbours in another AS (RFC 9234)")}
 
 
+def test_who_is_watched_and_at_which_pace(read):
+    config = read(
+        """
+        [speaker]
+        local-as = 64147
+        [neighbor-defaults]
+        peer-as = 64001
+        bfd = true
+        bfd-interval = 0.1
+        [[neighbor]]
+        address = "10.0.0.1"
+        [[neighbor]]
+        address = "10.0.0.2"
+        name = "tor-b"
+        local-address = "10.0.0.9"
+        interface = "eth1"
+        ttl-security = true
+        bfd-interval = 1
+        bfd-multiplier = 5
+        [[neighbor]]
+        address = "10.0.0.3"
+        bfd = false
+        ebgp-multihop = 2
+        """
+    )
+    assert config.bfd == {
+        "10.0.0.1": BfdPeer(name="10.0.0.1", address="10.0.0.1", pace=Pace(interval=0.1, multiplier=3)),
+        "tor-b": BfdPeer(
+            name="tor-b",
+            address="10.0.0.2",
+            local_address="10.0.0.9",
+            interface="eth1",
+            pace=Pace(interval=1.0, multiplier=5),
+        ),
+    }
+
+
 def test_own_and_shared_distance_do_not_contradict_each_other(read):
     text = """
         [neighbor-defaults]
@@ -169,6 +207,11 @@ def test_own_and_shared_distance_do_not_contradict_each_other(read):
         ("idle-hold = 61", "idle-hold-max", "60.0", "idle-hold"),
         ('local-address = "10.0.0.1"', "local-address", '"10.0.0.1"', "the neighbour's own"),
         ('local-address = "2001:db8::1"', "local-address", '"2001:db8::1"', "of the family"),
+        ("bfd = 1", "bfd", "1", "true or false"),
+        ("bfd-interval = 0.04", "bfd-interval", "0.04", "0.05 to 60"),
+        ("bfd-multiplier = 0", "bfd-multiplier", "0", "1 to 255"),
+        ("bfd = true\nebgp-multihop = 2", "bfd", "true", "by ebgp-multihop this one may be farther"),
+        ("bfd = true\nttl-security = 2", "bfd", "true", "by ttl-security this one may be farther"),
         ('interface = "eth 1"', "interface", '"eth 1"', "name of a network interface"),
         ("local-preference = 100", "local-preference", "100", "only to iBGP peers"),
         ("passive = true", "passive", None, '"0.0.0.0:179"'),

@@ -21,7 +21,9 @@ address = "2001:db8::1"
 name = "inner"
 peer-as = 64147
 local-preference = 5
-ebgp-multihop = 3
+ebgp-multihop = 1
+bfd = true
+bfd-interval = 0.05
 communities = ["no-export", "1:2"]
 [api]
 listen = ""

@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from scene import CONFIG, DOWN, UP, observed, snapshot
+from scene import CONFIG, DOWN, GUARDED, LOST, UP, WATCHED, observed, snapshot
 from vipd.text import neighbor, neighbors
 
 TABLE = """\
@@ -103,6 +103,28 @@ def test_a_session_that_is_up():
 
 def test_a_session_that_is_down():
     assert neighbor(snapshot(observed())["neighbors"][1]) == ACTIVE
+
+
+UNDER_WATCH = """
+  BFD state = Up, for 00:03:10; its = Up
+  BFD interval = 300 ms, detection time 900 ms
+  BFD came up 2 x; went down 1 x
+  BFD packets dropped: 2 your discriminator
+"""
+OUT_OF_SIGHT = """
+  BFD state = Down, for 00:00:30, control detection time expired; its = Down
+  BFD came up 1 x; went down 1 x
+"""
+
+
+def test_a_path_that_is_watched():
+    watched = replace(WATCHED, dropped={})
+    up, down = snapshot(observed(config=GUARDED, bfd={"tor-a": WATCHED, "10.0.0.3": LOST}))["neighbors"]
+    assert UNDER_WATCH in neighbor(up)
+    assert OUT_OF_SIGHT in neighbor(down)
+    silent = replace(watched, transmit_interval=None)
+    up, _ = snapshot(observed(config=GUARDED, bfd={"tor-a": silent}))["neighbors"]
+    assert "\n  BFD interval = nothing is sent, detection time 900 ms\n" in neighbor(up)
 
 
 def test_hold_time_zero_internal_link_no_family_and_no_error():
