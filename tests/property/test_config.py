@@ -115,6 +115,8 @@ OUTER = {key: values for key, values in (PEER | STEPS).items() if not key.starts
     "local-as": st.integers(65536, 2**32 - 2),
     "families": st.sampled_from([["ipv4"], ["ipv6"], ["ipv6", "ipv4"]]),
     "ebgp-multihop": st.integers(1, 255),
+    "role": st.sampled_from(["provider", "customer", "peer", "rs-client"]),
+    "role-strict": TRUTH,
 }
 TIMING = {
     "name": NAME,
