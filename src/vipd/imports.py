@@ -36,11 +36,14 @@ PARTS: Final = {  # the modules of a package that bring the rest of it along
     ),
 }  # fmt: skip
 
+# Between two steps. What is due may need several turns of the loop, and BFD waits for nobody.
+BREATH: Final = 0.002
+
 _turn: Final[Latest[str | None]] = Latest(None)  # which module is being imported: one at a time
 
 
 async def staged(*names: str) -> None:
-    """Import modules, and leave the loop a turn between any two steps."""
+    """Import modules, and leave the loop some turns between any two steps."""
     for name in names:
         await _turn.until(lambda module: module is None)
         if name in sys.modules:
@@ -51,11 +54,11 @@ async def staged(*names: str) -> None:
             for first in FIRST.get(package, ()):
                 with suppress(ImportError):
                     importlib.import_module(first)
-                await asyncio.sleep(0)
+                await asyncio.sleep(BREATH)
             if package in PARTS and package not in sys.modules:
                 await _inside_out(package)
             importlib.import_module(name)
-            await asyncio.sleep(0)
+            await asyncio.sleep(BREATH)
         finally:
             _turn.set(None)
 
@@ -75,7 +78,7 @@ async def _inside_out(package: str) -> None:
         for part in PARTS[package]:
             with suppress(ImportError):
                 importlib.import_module(part)
-            await asyncio.sleep(0)
+            await asyncio.sleep(BREATH)
         spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[package]  # nobody else may find it half done

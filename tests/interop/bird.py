@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from interop.netns import Process, run, wait_for
-from interop.tor import Neighbor, Route, Tor
+from interop.tor import Neighbor, Route, Tor, Watch
 
 ROUTER = """
 log "{log}" all;
@@ -29,6 +29,7 @@ class Bird(Tor):
         conf = self.node.directory / "bird.conf"
         conf.write_text(
             ROUTER.format(log=self._log, router_id=self.router_id)
+            + "".join(self._watch(neighbor) for neighbor in self.neighbors)
             + "".join(self._protocol(i, neighbor) for i, neighbor in enumerate(self.neighbors))
         )
         self._process = self._launch(conf)
@@ -82,11 +83,26 @@ class Bird(Tor):
     def end_of_ribs(self, address: str) -> int:
         return self.log().count(f"{self._name(address)}: Got END-OF-RIB")
 
+    def watch(self, address: str) -> Watch | None:
+        for line in self._ask("show bfd sessions").splitlines():
+            # IP address, interface, state, since (two words), interval, timeout
+            words = line.split()
+            if words and words[0] == address:
+                interval, timeout = map(float, words[-2:])
+                return Watch(state=words[2].lower(), interval=interval, detection_time=timeout)
+        return None
+
     def _ask(self, words: str, *, check: bool = True) -> str:
         return run("birdc", "-s", self._socket, *words.split(" ", 1), check=check)
 
     def _name(self, address: str) -> str:
         return f"pod{[neighbor.address for neighbor in self.neighbors].index(address)}"
+
+    def _watch(self, neighbor: Neighbor) -> str:
+        if not neighbor.bfd:
+            return ""
+        pace = f"min rx interval {neighbor.bfd} ms; min tx interval {neighbor.bfd} ms; multiplier 3;"
+        return f'protocol bfd {{ interface "*" {{ {pace} }}; }}\n'
 
     def _protocol(self, index: int, neighbor: Neighbor) -> str:
         who = "external" if neighbor.old else f"as {neighbor.peer_as}"  # which may be too large to be said
@@ -107,6 +123,8 @@ class Bird(Tor):
             options.append(f'password "{neighbor.password}"')
         if neighbor.ttl_security:
             options.append("ttl security on")
+        if neighbor.bfd:
+            options.append("bfd on")
         if neighbor.old:
             options.append("enable as4 off")
         if neighbor.role:

@@ -1,4 +1,4 @@
-"""FRR as a ToR: zebra and bgpd in the foreground, a file each."""
+"""FRR as a ToR: zebra, bgpd and, where paths are watched, bfdd in the foreground, a file each."""
 
 import json
 import re
@@ -6,7 +6,7 @@ import shutil
 from ipaddress import ip_network
 
 from interop.netns import Process, run, wait_for
-from interop.tor import Neighbor, Route, Tor
+from interop.tor import Neighbor, Route, Tor, Watch
 
 DAEMONS = "/usr/lib/frr"
 
@@ -18,6 +18,7 @@ class Frr(Tor):
         directory = self.node.directory
         shutil.chown(directory, "frr", "frr")
         (directory / "zebra.conf").write_text("")
+        (directory / "bfdd.conf").write_text("\n".join(self._profiles()) + "\n")
         (directory / "bgpd.conf").write_text("\n".join(self._configuration()) + "\n")
         for conf in directory.glob("*.conf"):
             shutil.chown(conf, "frr", "frr")
@@ -31,7 +32,9 @@ class Frr(Tor):
             *("--log", f"file:{directory}/frr-events.log", "--log-level", "debugging"),
         )
         self._processes = []
-        for daemon, more in (("zebra", ("-s", "90000000")), ("bgpd", ("-p", "179"))):
+        watching = any(neighbor.bfd for neighbor in self.neighbors)
+        bfdd = (("bfdd", ("--bfdctl", directory / "bfdd.sock")),) if watching else ()
+        for daemon, more in (("zebra", ("-s", "90000000")), *bfdd, ("bgpd", ("-p", "179"))):
             files = ("-f", directory / f"{daemon}.conf", "-i", directory / f"{daemon}.pid")
             self._processes.append(
                 self.node.spawn(f"{DAEMONS}/{daemon}", *common, *files, *more, log=f"{daemon}.log")
@@ -82,6 +85,21 @@ class Frr(Tor):
             "configure terminal", f"router bgp {self.asn}", f"neighbor {address} shutdown message {text}"
         )
 
+    def watch(self, address: str) -> Watch | None:
+        for peer in json.loads(self._ask("show bfd peers json")):
+            if peer["peer"] == address:
+                theirs = max(peer["receive-interval"], peer["remote-transmit-interval"])
+                return Watch(
+                    state=peer["status"],
+                    interval=max(peer["transmit-interval"], peer["remote-receive-interval"]) / 1000,
+                    detection_time=peer["remote-detect-multiplier"] * theirs / 1000,
+                )
+        return None
+
+    def unwatch(self, address: str) -> None:
+        (pace,) = {neighbor.bfd for neighbor in self.neighbors if neighbor.address == address}
+        self._ask("configure terminal", "bfd", f"profile ms{pace}", "shutdown")
+
     def log(self) -> str:
         path = self.node.directory / "frr-events.log"
         return path.read_text() if path.exists() else ""
@@ -119,6 +137,13 @@ class Frr(Tor):
             lines.append(" exit-address-family")
         return lines
 
+    def _profiles(self) -> list[str]:
+        """A profile per pace, by its name."""
+        lines = ["bfd"]
+        for pace in {neighbor.bfd for neighbor in self.neighbors if neighbor.bfd}:
+            lines += [f" profile ms{pace}", f"  transmit-interval {pace}", f"  receive-interval {pace}", " !"]
+        return lines
+
     @staticmethod
     def _lines(neighbor: Neighbor) -> list[str]:
         settings = [
@@ -137,6 +162,8 @@ class Frr(Tor):
             settings.append("capability extended-nexthop")
         if neighbor.role:
             settings.append(f"local-role {'rs-server' if neighbor.role == 'rs' else neighbor.role}")
+        if neighbor.bfd:
+            settings.append(f"bfd profile ms{neighbor.bfd}")
         if neighbor.old:
             settings.append("dont-capability-negotiate")
         return [f" neighbor {neighbor.address} {setting}" for setting in settings]

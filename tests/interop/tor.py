@@ -21,11 +21,21 @@ class Neighbor:
     hold_time: int = 9
     password: str | None = None
     ttl_security: bool = False
+    bfd: int | None = None  # milliseconds, three times; None: not watched
     old: bool = False  # knows two-octet AS numbers only
     role: str | None = None  # the ToR's own (RFC 9234)
     extended_next_hop: bool = False  # takes IPv6 next hops for IPv4 (RFC 8950)
     extended_messages: bool = False  # FRR always offers them
     hears: bool = False  # a router of the fabric: it is told what the others tell
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watch:
+    """A BFD session, as the ToR has it."""
+
+    state: str  # "up", "down", …
+    interval: float  # seconds, at which it sends
+    detection_time: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +94,14 @@ class Tor(abc.ABC):
 
     def refresh(self, address: str) -> None:
         """Ask the neighbour for its routes again."""
+        raise NotImplementedError
+
+    def watch(self, address: str) -> Watch | None:
+        """The BFD session with that neighbour; None: there is none."""
+        raise NotImplementedError
+
+    def unwatch(self, address: str) -> None:
+        """Take the BFD session with that neighbour down as an operator would."""
         raise NotImplementedError
 
     def end_of_ribs(self, address: str) -> int:

@@ -59,9 +59,8 @@ async def test_two_at_once_both_find_it_whole(heavy):
 
 async def test_one_cancelled_half_way_leaves_nothing_half_done(heavy):
     task = asyncio.ensure_future(staged(heavy))
-    for _ in range(4):
+    while f"{heavy}.first" not in sys.modules:  # noqa: ASYNC110 - an import sets no event
         await asyncio.sleep(0)
-    assert f"{heavy}.first" in sys.modules
     assert heavy in sys.modules
     waiting = asyncio.ensure_future(staged(heavy))
     await asyncio.sleep(0)

@@ -2,7 +2,7 @@
 
     bfd
     ├─ follow            the sessions as they are configured
-    ├─ keep_time         one for all: whatever is due
+    ├─ keep_time         one for all: whatever is due, by a timer of the loop
     └─ hear <address>    children: one per address listened on
 
 No rule of BFD stands here. Before anything that is due is judged, everything that has arrived is read: else a
@@ -12,11 +12,11 @@ stall of this process would count as silence of its peers.
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from math import inf
-from typing import Never, assert_never
+from typing import assert_never
 
 import structlog
 
@@ -70,8 +70,8 @@ class Sessions:
         self._leaving: list[Session] = []  # those that still say goodbye
         self._demultiplexer: Demultiplexer[Session] = Demultiplexer()
         self._receivers: list[Receiver] = []
-        self._waits_until: Seconds = inf
-        self._sooner = asyncio.Event()
+        self._alarm: asyncio.TimerHandle | None = None  # at the first of all deadlines, or before
+        self._broken: asyncio.Future[None] | None = None  # while time is kept
 
     def status(self) -> Mapping[str, BfdStatus]:
         """A fresh snapshot of every session, by name; cheap."""
@@ -88,18 +88,18 @@ class Sessions:
             doors.set(dict.fromkeys(where_to_listen(wanted)))
             self._take(wanted)
 
-    async def keep_time(self) -> Never:
-        """Give every machine its Tick when it is due, after whatever has arrived."""
-        while True:
-            self._sooner.clear()
-            self._waits_until = min((s.fsm.deadline or inf for s in self._all()), default=inf)
-            with suppress(TimeoutError):
-                async with asyncio.timeout_at(None if self._waits_until == inf else self._waits_until):
-                    await self._sooner.wait()
-            for receiver in self._receivers:
-                self._read(receiver)
-            for session in list(self._all()):
-                self._handle(session, Tick())
+    async def keep_time(self) -> None:
+        """Give every machine its Tick when it is due, for ever.
+
+        By a timer of the loop's own: a task would be woken some turns after its time, and while a pod starts,
+        each turn may be a long one. What goes wrong there comes out here.
+        """
+        self._broken = self._loop.create_future()
+        self._set_alarm()
+        try:
+            await self._broken
+        finally:
+            self._cancel_alarm()
 
     async def hear(self, door: Door, _: None) -> None:
         """Take what comes to an address, for ever. Where that fails it is said once, and tried again."""
@@ -160,6 +160,31 @@ class Sessions:
         self._demultiplexer.remove(session.fsm.discriminator, session.address)
         session.sender.close()
 
+    # ---- time ----
+
+    def _set_alarm(self) -> None:
+        self._cancel_alarm()
+        due = min((session.fsm.deadline or inf for session in self._all()), default=inf)
+        if self._broken is not None and due < inf:
+            self._alarm = self._loop.call_at(due, self._ring)
+
+    def _cancel_alarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+
+    def _ring(self) -> None:
+        """Tell every machine the time, after whatever has arrived."""
+        assert self._broken is not None, "the alarm is set where time is kept"  # noqa: S101 - for the reader
+        try:
+            for receiver in self._receivers:
+                self._read(receiver)
+            for session in self._all():
+                self._handle(session, Tick())
+            self._set_alarm()
+        except Exception as error:  # noqa: BLE001 - a bug, which is to end the task and with it the process
+            self._broken.set_exception(error)
+
     # ---- what a machine is told, and what it answers ----
 
     def _read(self, receiver: Receiver) -> None:
@@ -191,8 +216,8 @@ class Sessions:
                     self._end(session)
                 case _:
                     assert_never(action)
-        if (session.fsm.deadline or inf) < self._waits_until:
-            self._sooner.set()
+        if self._alarm is None or (session.fsm.deadline or inf) < self._alarm.when():
+            self._set_alarm()
 
     def _send(self, session: Session, octets: bytes) -> None:
         try:
@@ -212,7 +237,9 @@ class Sessions:
         if down.deliberate:
             log.info("bfd_session_closed", peer=session.name, reason=reason)
         else:
-            log.warning("bfd_session_down", peer=session.name, reason=reason)
+            log.info(
+                "bfd_session_down", peer=session.name, reason=reason
+            )  # the BGP session's end is a warning
             self._lost(session.name, reason)
 
     async def _open(self, host: str, interface: str | None) -> Receiver:

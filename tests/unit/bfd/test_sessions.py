@@ -241,6 +241,20 @@ async def test_what_cannot_be_sent_is_said_once(hosts):
     assert len(failed) == 1
 
 
+async def test_a_bug_ends_everything(ends, monkeypatch):
+    a, _ = ends
+
+    async def live():
+        async with a.up():
+            await a.until(lambda _: a.sessions._receivers)
+            monkeypatch.setattr("vipd.bfd.sessions.Sessions._read", lambda *_: 1 / 0)
+            await asyncio.sleep(20)
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await live()
+    assert isinstance(caught.value.exceptions[0], ZeroDivisionError)
+
+
 async def test_another_local_address_is_another_session(ends):
     a, b = ends
     async with both(a, b):
