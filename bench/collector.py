@@ -20,11 +20,13 @@ def message(kind: int, body: bytes = b"") -> bytes:
 
 
 def open_message(hold: int, router_id: str) -> bytes:
-    capabilities = b"".join((
-        bytes.fromhex("0104 0001 0001"),  # multiprotocol: IPv4 unicast
-        bytes.fromhex("0200"),  # route refresh
-        b"\x41\x04" + struct.pack("!I", AS),  # four-octet AS
-    ))
+    capabilities = b"".join(
+        (
+            bytes.fromhex("0104 0001 0001"),  # multiprotocol: IPv4 unicast
+            bytes.fromhex("0200"),  # route refresh
+            b"\x41\x04" + struct.pack("!I", AS),  # four-octet AS
+        )
+    )
     optional = b"\x02" + bytes((len(capabilities),)) + capabilities
     head = struct.pack("!BHH4sB", 4, AS, hold, socket.inet_aton(router_id), len(optional))
     return message(OPEN, head + optional)

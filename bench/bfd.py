@@ -1,0 +1,249 @@
+"""False positives of BFD: how often a session goes down though nothing happened, beside BIRD's and FRR's own.
+
+One ToR, which is BIRD, and three machines on it, in network namespaces: vipd, BIRD and FRR. Each keeps three
+BFD sessions with the ToR at the same time, at 3 x 300, 3 x 100 and 3 x 50 ms, each over its own link. What
+goes over the links is recorded, and the packets tell who gave up whom: whoever goes from Up to Down with the
+diagnostic "Control Detection Time Expired". Wants root, BIRD, FRR and tcpdump.
+"""
+
+import contextlib
+import itertools
+import os
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+SPEAKERS = ("vipd", "BIRD", "FRR")
+PACES = (300, 100, 50)  # ms, three times each
+TOR = "ToR"
+FRR = "/usr/lib/frr"
+UP, DOWN, EXPIRED = 3, 1, 1
+LINKS = {pair: number for number, pair in enumerate(itertools.product(SPEAKERS, PACES))}
+
+Row = tuple[str, str, float, str]
+
+
+def ours(speaker: str, pace: int) -> str:
+    """The speaker's address on one link; the ToR has the one before."""
+    return f"10.64.{LINKS[speaker, pace]}.1"
+
+
+def theirs(speaker: str, pace: int) -> str:
+    return f"10.64.{LINKS[speaker, pace]}.0"
+
+
+def false_positives(seconds: float) -> Iterator[Row]:
+    """Count for so long with an idle machine, and as long again with one core busy."""
+    for condition, busy in (("idle", 0), ("one core busy", 1)):
+        with rack() as record, spinning(busy):
+            begin = record.stat().st_size
+            time.sleep(seconds)
+            counted = given_up(record, begin)
+        for pace in PACES:
+            job = f"BFD 3 x {pace} ms, {seconds:g} s, {condition}"
+            for speaker in SPEAKERS:
+                yield f"{job}: gives up the ToR", speaker, counted[speaker, pace, "gives up"], "x"
+            for speaker in SPEAKERS:
+                yield f"{job}: is given up by it", speaker, counted[speaker, pace, "is given up"], "x"
+
+
+@contextmanager
+def rack() -> Iterator[Path]:
+    """All sessions up, and what they say being recorded."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir="/tmp")))
+        folder.chmod(0o755)  # FRR gives up root
+        spaces = {name: stack.enter_context(namespace(name)) for name in (*SPEAKERS, TOR)}
+        for (speaker, pace), number in LINKS.items():
+            wire(spaces[TOR], f"{speaker}{pace}", spaces[speaker], f"eth{pace}", number)
+        record = folder / "pcap"
+        # Both directions of all links, with a header of 16 octets before the IP packet.
+        dump = ("tcpdump", "-n", "-U", "-q", "-i", "any", "-y", "LINUX_SLL", "-w", str(record))
+        stack.enter_context(process(spaces[TOR], folder, *dump, "udp dst port 3784"))
+        start_bird(
+            stack,
+            spaces[TOR],
+            folder / TOR,
+            [(theirs(*link), ours(*link), f"{link[0]}{link[1]}") for link in LINKS],
+        )
+        start_vipd(stack, spaces["vipd"], folder / "vipd")
+        mine = [(ours("BIRD", pace), theirs("BIRD", pace), f"eth{pace}") for pace in PACES]
+        start_bird(stack, spaces["BIRD"], folder / "BIRD", mine)
+        start_frr(stack, spaces["FRR"], folder / "FRR")
+        wait_until_up(folder / TOR)
+        yield record
+
+
+# --- the speakers ---------------------------------------------------------------------------------------
+
+
+def start_bird(stack: ExitStack, space: str, folder: Path, links: list[tuple[str, str, str]]) -> None:
+    folder.mkdir()
+    paces = "".join(
+        f'interface "*{pace}" {{ min rx interval {pace} ms; min tx interval {pace} ms; multiplier 3; }};\n'
+        for pace in PACES
+    )
+    neighbors = "".join(f'neighbor {remote} dev "{port}" local {local};\n' for local, remote, port in links)
+    conf = folder / "bird.conf"
+    conf.write_text(
+        f"router id {links[0][0]};\nprotocol device {{ }}\nprotocol bfd {{\n{paces}{neighbors}}}\n"
+    )
+    stack.enter_context(process(space, folder, "bird", "-f", "-c", str(conf), "-s", str(folder / "ctl")))
+
+
+def start_frr(stack: ExitStack, space: str, folder: Path) -> None:
+    folder.mkdir()
+    lines = ["bfd"]
+    for pace in PACES:
+        lines += [f" profile ms{pace}", f"  transmit-interval {pace}", f"  receive-interval {pace}", " !"]
+    for pace in PACES:
+        peer = f"peer {theirs('FRR', pace)} local-address {ours('FRR', pace)} interface eth{pace}"
+        lines += [f" {peer}", f"  profile ms{pace}", " !"]
+    (folder / "bfdd.conf").write_text("\n".join(lines) + "\n")
+    (folder / "zebra.conf").write_text("")
+    for path in (folder, *folder.iterdir()):
+        shutil.chown(path, "frr", "frr")
+    for daemon in ("zebra", "bfdd"):
+        more = ("--bfdctl", str(folder / "bfdd.sock")) if daemon == "bfdd" else ()
+        command = (
+            *(f"{FRR}/{daemon}", "-u", "frr", "-g", "frr", "-P", "0", "--vty_socket", str(folder)),
+            *("-z", str(folder / "zserv.api"), "-f", str(folder / f"{daemon}.conf")),
+            *("-i", str(folder / f"{daemon}.pid"), *more),
+        )
+        stack.enter_context(process(space, folder, *command))
+        while not (folder / f"{daemon}.vty").exists():
+            time.sleep(0.05)
+
+
+def start_vipd(stack: ExitStack, space: str, folder: Path) -> None:
+    folder.mkdir()
+    neighbors = "".join(
+        f'[[neighbor]]\naddress = "{theirs("vipd", pace)}"\nlocal-address = "{ours("vipd", pace)}"\n'
+        f"bfd-interval = {pace / 1000}\n"
+        for pace in PACES
+    )
+    conf = folder / "vipd.toml"
+    conf.write_text(f"""
+[speaker]
+local-as = 65010
+[neighbor-defaults]
+peer-as = 65101
+bfd = true
+{neighbors}
+[[service]]
+name = "apex"
+vips = ["192.0.2.1"]
+[[service.check]]
+exec = ["/bin/true"]
+[api]
+socket = "{folder}/sock"
+""")
+    stack.enter_context(process(space, folder, sys.executable, "-m", "vipd", "run", "--config", str(conf)))
+
+
+def wait_until_up(tor: Path) -> None:
+    """Until the ToR has every session up, and every start is over."""
+    for _ in range(600):
+        said = subprocess.run(
+            ["birdc", "-s", str(tor / "ctl"), "show", "bfd", "sessions"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if said.stdout.count(" Up ") == len(LINKS):
+            time.sleep(10)
+            return
+        time.sleep(0.1)
+    raise TimeoutError(f"not every session came up:\n{said.stdout}")
+
+
+# --- what they stand on ---------------------------------------------------------------------------------
+
+
+@contextmanager
+def namespace(name: str) -> Iterator[str]:
+    space = f"bench{os.getpid()}-{name}"
+    run("ip", "netns", "add", space)
+    try:
+        run("ip", "-n", space, "link", "set", "lo", "up")
+        yield space
+    finally:
+        run("ip", "netns", "delete", space)
+
+
+def wire(tor: str, tor_port: str, space: str, port: str, number: int) -> None:
+    run("ip", "link", "add", tor_port, "netns", tor, "type", "veth", "peer", "name", port, "netns", space)
+    for where, name, last in ((tor, tor_port, 0), (space, port, 1)):
+        run("ip", "-n", where, "addr", "add", f"10.64.{number}.{last}/31", "dev", name)
+        run("ip", "-n", where, "link", "set", name, "up")
+
+
+@contextmanager
+def process(space: str, folder: Path, *command: str) -> Iterator[None]:
+    with (folder / "log").open("ab") as log:
+        started = subprocess.Popen(
+            ["ip", "netns", "exec", space, *command], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        )
+    try:
+        yield
+    finally:
+        started.kill()
+        started.wait()
+
+
+@contextmanager
+def spinning(cores: int) -> Iterator[None]:
+    """Keep so many cores busy, the first ones."""
+    with ExitStack() as stack:
+        for core in range(cores):
+            busy = subprocess.Popen(["taskset", "-c", str(core), sys.executable, "-c", "while True: pass"])
+            stack.callback(busy.wait)
+            stack.callback(busy.kill)
+        yield
+
+
+def run(*command: str) -> None:
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+
+
+# --- what was said --------------------------------------------------------------------------------------
+
+
+def given_up(record: Path, begin: int) -> Mapping[tuple[str, int, str], int]:
+    """Count by speaker, pace and direction, from an octet of the record on (a whole packet begins there)."""
+    ends = {}
+    for speaker, pace in LINKS:
+        ends[ours(speaker, pace)] = (speaker, pace, "gives up")
+        ends[theirs(speaker, pace)] = (speaker, pace, "is given up")
+    counted: Counter[tuple[str, int, str]] = Counter()
+    states: dict[str, int] = {}
+    heard: Counter[str] = Counter()
+    for source, octets in packets(record.read_bytes(), begin):
+        state, diagnostic = octets[1] >> 6, octets[0] & 0x1F
+        counted[ends[source]] += states.get(source) == UP and state == DOWN and diagnostic == EXPIRED
+        states[source] = state
+        heard[source] += 1
+    if silent := ends.keys() - heard.keys():
+        raise ValueError(f"nothing was recorded of {', '.join(sorted(silent))}")
+    return counted
+
+
+def packets(recorded: bytes, at: int) -> Iterator[tuple[str, bytes]]:
+    """Sender and payload of each whole datagram."""
+    with contextlib.suppress(struct.error):  # the last one may be half written
+        while True:
+            _, _, length, _ = struct.unpack_from("=IIII", recorded, at)
+            packet = recorded[at + 32 : at + 16 + length]
+            at += 16 + length
+            if at > len(recorded):
+                return
+            header = 4 * (packet[0] & 0x0F)
+            yield socket.inet_ntoa(packet[12:16]), packet[header + 8 :]
