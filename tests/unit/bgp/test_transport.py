@@ -12,7 +12,7 @@ from vipd.bgp import transport
 from vipd.bgp.peer import PeerConfig
 from vipd.latest import Latest
 
-BOUND = 5.0  # seconds in which what should happen on loopback does
+BOUND = 60.0  # seconds in which what should happen on loopback does
 KEY = b"correct horse"
 
 both_families = pytest.mark.parametrize(("here", "there"), [("127.0.0.1", "127.0.0.2"), ("::1", "::1")])
@@ -79,6 +79,7 @@ async def test_octets_that_the_kernel_does_not_take_wait_in_order():
         async with asyncio.TaskGroup() as group:
             whole = group.create_task(all_of(far))
             await near.drained()
+            await near.drained(below=0)  # on a busy machine longer than a close may take
             await near.close()
         assert whole.result() == flood
         assert near.unsent() == 0
