@@ -142,7 +142,7 @@ bfd = true
 name = "apex"
 vips = ["192.0.2.1"]
 [[service.check]]
-exec = ["/bin/true"]
+file = "{conf}"
 [api]
 socket = "{folder}/sock"
 """)
