@@ -98,7 +98,7 @@ class Receiver:
         # The stamp is of the wall clock, which may be set at any time. But what is read now came after we
         # last found nothing here.
         at = min(max(at, self._emptied_at), now)
-        return Datagram(octets=octets, address=sockaddr.text(source), ttl=ttl, at=at)
+        return Datagram(octets=octets, address=_text(source), ttl=ttl, at=at)
 
     def close(self) -> None:
         self._sock.close()
@@ -172,6 +172,13 @@ class Sender:
 def _keep_to(sock: socket.socket, interface: str | None) -> None:
     if interface is not None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode())
+
+
+def _text(source: sockaddr.SockAddr) -> str:
+    try:
+        return sockaddr.text(source)
+    except OSError:  # its interface has gone since
+        return source[0]
 
 
 def _settle(come: asyncio.Future[None]) -> None:

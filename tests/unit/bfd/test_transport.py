@@ -175,6 +175,10 @@ async def test_one_port_has_one_receiver(receive):
         Receiver("127.0.0.1", port=port)
 
 
+def test_whoever_sent_over_an_interface_that_has_gone_is_a_stranger():
+    assert transport._text(("fe80::1", 3784, 0, 99999)) == "fe80::1"
+
+
 async def test_a_second_word_of_readiness_is_none():
     come = asyncio.get_running_loop().create_future()
     transport._settle(come)
