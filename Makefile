@@ -10,7 +10,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: bench clean conformance containers demo failover help image interop lab lab-down lab-med lint pythons setup sim sim-mutants test unit
+.PHONY: aci bench clean conformance containers demo failover help image interop lab lab-down lab-med lint pythons setup sim sim-mutants test unit
 
 demo: $(VENV)/.run ## a rack on loopback addresses, to watch; FOREVER=1 keeps it, ZOOKEEPER=1 has a real one
 	@$(BIN)/python -m vipd demo $(if $(FOREVER),--forever) $(if $(ZOOKEEPER),--zookeeper)
@@ -52,6 +52,12 @@ interop: setup ## against BIRD, FRR and GoBGP in network namespaces; as root
 
 image: ## vipd's image, localhost/vipd, without any registry; BASE=debian:bookworm-slim takes one; as root
 	@containers/build vipd
+
+aci: setup image ## the same for rkt, into dist/: vipd.aci and pod.json; NAME=example.net/vipd; as root
+	@mkdir -p dist
+	@CONTAINERS_CONF=containers/containers.conf python3 containers/aci/convert.py localhost/vipd \
+		$(or $(NAME),example.net/vipd) dist
+	@actool validate dist/vipd.aci dist/pod.json
 
 containers: setup image $(VENV)/.containers ## the images, running, and a few scenarios of `failover`; as root
 	@for image in nginx tor-bird tor-frr; do containers/build $$image; done

@@ -14,7 +14,7 @@ from interop.conftest import unfit
 from interop.netns import Lab, clear_leftovers
 from lab import med, report, scenarios
 from lab.fabric import MODES, Fabric, hints
-from lab.measure import run
+from lab.measure import Run, run
 
 PID = Path("/run/vipd-lab.pid")
 
@@ -97,25 +97,31 @@ def explain(arguments: argparse.Namespace) -> None:
 
 def measure(arguments: argparse.Namespace) -> None:
     found: report.Results = {}
-    for mode in arguments.modes.split(","):
-        with built(mode) as fabric:
-            fabric.start()
-            for scenario in scenarios.ALL:
-                if arguments.only not in scenario.name:
-                    continue
-                for _ in range(arguments.runs):
-                    try:
-                        seen = run(fabric, scenario)
-                    except AssertionError as error:
-                        print(f"{mode}: {scenario}: not to its end: {error}", flush=True)
-                    else:
-                        found.setdefault(scenario.name, {}).setdefault(mode, []).append(seen)
-                        print(f"{mode}: {scenario}: {report.line(seen)}", flush=True)
-                    scenarios.undo(fabric)
-    print(report.table(found))
+    try:
+        for mode in arguments.modes.split(","):
+            for scenario, seen in befallen(mode, arguments):
+                found.setdefault(scenario, {}).setdefault(mode, []).append(seen)
+    finally:  # who has had enough sees what there is
+        print(report.table(found))
     if arguments.write:
         (arguments.write / "failover.svg").write_text(report.timeline(found))
         report.renew(arguments.write / "failover.md", report.table(found))
+
+
+def befallen(mode: str, arguments: argparse.Namespace) -> Iterator[tuple[str, Run]]:
+    """Every run that came to its end, by the name of its scenario."""
+    with built(mode) as fabric:
+        fabric.start()
+        for scenario in scenarios.ALL:
+            for _ in range(arguments.runs if arguments.only in scenario.name else 0):
+                try:
+                    seen = run(fabric, scenario)
+                except AssertionError as error:
+                    print(f"{mode}: {scenario}: not to its end: {error}", flush=True)
+                else:
+                    print(f"{mode}: {scenario}: {report.line(seen)}", flush=True)
+                    yield scenario.name, seen
+                scenarios.undo(fabric)
 
 
 if __name__ == "__main__":
