@@ -91,13 +91,16 @@ MUTANTS = {
         "lost_write",
         (
             "membership",
-            "self._own is None or self._own.data != self._octets(wish.record)",
-            "self._own is None or getattr(self, '_believed', None) != self._octets(wish.record)",
+            "standing = None if self._own is None else self._own.data",
+            "standing = None if self._own is None else getattr(self, '_believed', None)",
         ),
         (
             "membership",
-            "path, octets = self._path(view.own), self._octets(wish.record)",
-            "path, octets = self._path(view.own), self._octets(wish.record)\n        self._believed = octets",
+            "path, octets = self._roster.path(view.own), self._octets(wish.record)",
+            (
+                "path, octets = self._roster.path(view.own), self._octets(wish.record)\n"
+                "        self._believed = octets"
+            ),
         ),
     ),
     "placing by the newest that oneself can": _mutant(

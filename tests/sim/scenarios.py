@@ -132,16 +132,20 @@ async def deaf_returner() -> None:
 
 
 async def everything_forgotten() -> None:
-    """ZooKeeper comes back without its data: nobody takes what others have, and not one UPDATE is sent."""
+    """ZooKeeper comes back without its data, and one pod to it later: nobody takes what that has."""
     async with stage(racks="121", vips=vips(6)) as (world, monitor):
         await start(world, monitor)
         before = world.fabric.updates
-        for name in world.ensemble.servers:
-            world.ensemble.kill(name)
+        outage(world)
         await asyncio.sleep(60)
         world.ensemble.lose_everything()
-        for name in world.ensemble.servers:
-            world.ensemble.start(name)
+        power(world)
+        await asyncio.sleep(REFUSED - 2)
+        keep_to(world, "p0")
+        await until(lambda: len(view(world.pods["p1"]).members) == 2)
+        await asyncio.sleep(world.session_timeout)
+        for server in world.ensemble.servers:
+            world.network.mend("p0", server)
         await asyncio.sleep(40)
         held(world, before)
 
@@ -215,8 +219,8 @@ async def lost_write() -> None:
         await start(world, monitor, "p0")
         p1 = world.pods["p1"]
         p1.start()
-        await until(lambda: p1.routes().get(V) == 0)
-        world.ensemble.loses.add("SetData")  # the claim
+        await until(lambda: claims(p1))
+        world.ensemble.loses.add("SetData")
         await asyncio.sleep(0.3)
         world.ensemble.loses.clear()
         await monitor.settle(30)
