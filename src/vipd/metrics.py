@@ -227,6 +227,12 @@ def _of_peers(observed: Observed) -> Iterator[Metric]:
         ],
     )
     yield _gauge(
+        "vipd_bgp_session_back_off_seconds",
+        "How long is waited after the last failure, doubling with each; 0 once a session has lasted.",
+        ("peer",),
+        [((peer.config.address,), peer.back_off) for peer in peers],
+    )
+    yield _gauge(
         "vipd_bgp_session_established_timestamp_seconds",
         "Since when the session is Established, in Unix time; 0 while it is not.",
         ("peer",),

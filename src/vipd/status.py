@@ -330,6 +330,7 @@ def _neighbor(observed: Observed, peer: PeerStatus) -> Json:
         "bfd": _bfd(observed, observed.watch(config.name)),
         "untold": {str(family): why for family, why in peer.untold.items()},
         "last_error": _error(observed, peer.last_error, peer.last_error_at),
+        "back_off": peer.back_off,
         "retry_in": None if peer.retry_at is None else round(max(0.0, peer.retry_at - observed.now), 3),
     }
 

@@ -346,14 +346,16 @@ def rfc4271_8_1_1_a_peer_that_fails_is_called_ever_later(stage):
     pod.neighbor("failing", idle_hold=0.2, idle_hold_max=1.6)
     pod.start()
     tor = pod.tor("failing")
-    waits = []
+    waits, backed_off = [], []
     for _ in range(6):
         peer = tor.meet()
         peer.say(bgp.open_message(65099))
         assert peer.refused()[:2] == (2, 2)
         began = time.monotonic()
+        backed_off.append(pod.status(tor)["back_off"])
         assert tor.called_within(5)
         waits.append(time.monotonic() - began)
+    assert backed_off == [0.2, 0.4, 0.8, 1.6, 1.6, 1.6]
     for wait, idle_hold in zip(waits, [0.2, 0.4, 0.8, 1.6, 1.6, 1.6], strict=True):  # less the jitter
         assert 0.75 * idle_hold - 0.05 <= wait <= idle_hold + LATE
 

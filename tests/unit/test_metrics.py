@@ -137,6 +137,12 @@ def test_every_configured_peer_has_every_metric_from_the_first_second(process):
     assert not first.of("vipd_check_duration_seconds")
 
 
+def test_a_peer_that_fails_again_and_again(process):
+    metric = Page(process, peers={"tor-a": replace(UP, back_off=16.0)})
+    assert metric("vipd_bgp_session_back_off_seconds", peer="10.0.0.2") == 16
+    assert metric("vipd_bgp_session_back_off_seconds", peer="10.0.0.3") == 0
+
+
 def test_established_without_a_time_is_no_time(process):
     metric = Page(process, peers={"tor-a": replace(UP, established_at=None)})
     assert metric("vipd_bgp_session_established_timestamp_seconds", peer="10.0.0.2") == 0

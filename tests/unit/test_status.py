@@ -168,6 +168,11 @@ def test_a_neighbour_that_is_down():
     }
 
 
+def test_a_neighbour_that_fails_again_and_again():
+    failing = replace(DOWN, back_off=16.0)
+    assert snapshot(observed(peers={"10.0.0.3": failing}))["neighbors"][1]["back_off"] == 16.0
+
+
 def test_a_retry_that_is_due_is_not_in_the_past():
     late = replace(DOWN, retry_at=NOW - 1)
     assert snapshot(observed(peers={"10.0.0.3": late}))["neighbors"][1]["retry_in"] == 0.0

@@ -288,6 +288,7 @@ class Fsm:
             prefixes_received=history.prefixes_received,
             last_error=history.last_error,
             last_error_at=history.last_error_at,
+            back_off=history.idle_hold,
             retry_at=self.deadline if waiting else None,
         )
 

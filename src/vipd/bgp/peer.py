@@ -123,4 +123,5 @@ class PeerStatus:
     untold: Mapping[Family, str] = field(default_factory=dict)  # why a family is not told at all
     last_error: Down | None = None
     last_error_at: Seconds | None = None
+    back_off: Seconds = 0.0  # the pause after the last failure; 0: none since the last stable session
     retry_at: Seconds | None = None  # when Idle or Active ends by itself

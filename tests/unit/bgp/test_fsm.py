@@ -513,6 +513,13 @@ def fail_again_and_again(fsm, times, now=0.0):
     return held
 
 
+def test_the_back_off_is_there_to_be_seen():
+    fsm = at(State.CONNECT)
+    for after in (1, 2, 4):
+        assert fail_again_and_again(fsm, 1, fsm.since) == [after]
+        assert fsm.status().back_off == after
+
+
 def test_the_idle_hold_time_doubles_up_to_its_greatest():
     assert fail_again_and_again(at(State.CONNECT), 9) == [1, 2, 4, 8, 16, 32, 60, 60, 60]
 
