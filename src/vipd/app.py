@@ -266,9 +266,11 @@ class Pod:
         stood = bool(self._steering.rib.value.routes)
         with suppress(TimeoutError):  # a second signal, which skips the waiting
             async with asyncio.timeout(None) as self._patience:
+                self._enter(Phase.LEAVING)
                 if self._facts.value.config.coordination is not None:
-                    self._enter(Phase.LEAVING)
                     await departure.handed_over(self._steering.announcements, self._facts.value.config.drain)
+                elif stood:
+                    await asyncio.sleep(self._facts.value.config.drain.graceful_shutdown)
                 self._enter(Phase.LEFT)
                 await self._empty_the_wire()
                 drain = self._facts.value.config.drain

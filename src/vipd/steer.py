@@ -16,13 +16,13 @@ from typing import Final, Never
 
 import structlog
 
-from vipd.bgp.route import LocRib, Route
+from vipd.bgp.route import GRACEFUL_SHUTDOWN, LocRib, Route, When
 from vipd.bgp.speaker import Standing
 from vipd.bgp.wire import Prefix
 from vipd.config import Config, ServiceConfig
 from vipd.coord.case import Memory
 from vipd.coord.decision import decide, decide_alone
-from vipd.coord.member import Announcements, Me, Rank, Seconds, Service, View, Vip
+from vipd.coord.member import Announcements, Me, Phase, Rank, Seconds, Service, View, Vip, Word
 from vipd.coord.membership import Wish
 from vipd.coord.placement import ALGORITHMS, Algorithms
 from vipd.facts import UNHEARD, Facts, Said, me, said
@@ -44,6 +44,12 @@ class Course:
     announcements: Announcements = field(default_factory=Announcements)
     memory: Memory = field(default_factory=Memory)
     wish: Wish | None = None  # None: there are no siblings to tell
+
+    @property
+    def draining(self) -> bool:
+        """Whether what stands is on its way to other pods, or off the air."""
+        record = None if self.wish is None else self.wish.record
+        return (self.me if record is None else record).phase is not Phase.RUNNING
 
     def stands(self, config: ServiceConfig, known: Me, view: View | None, now: Seconds) -> bool:
         """Whether these facts can change nothing about it."""
@@ -153,19 +159,42 @@ class Steering:
         known, self.prefixes = self.prefixes, {}
         routes = {}
         for service in config.services:
-            decided = self.courses[service.service.name].announcements
+            course = self.courses[service.service.name]
+            decided = course.announcements
+            draining = course.draining and _tells_of_drains(config)
+            shut_down = draining and config.drain.graceful_shutdown > 0
             for vip, route in service.routes.items():
                 prefix = self.prefixes[vip] = known.get(vip) or Prefix.host(vip)
-                rank = decided.verdicts[vip].rank
-                if rank is not None:
-                    routes[prefix] = _ranked(route, rank)
+                verdict = decided.verdicts[vip]
+                if verdict.rank is not None:
+                    when = When.DRAINING if draining else _when(verdict.word, verdict.rank)
+                    routes[prefix] = _told(route, verdict.rank, when, shut_down=shut_down)
         return routes
 
 
+def _tells_of_drains(config: Config) -> bool:
+    """Whether routes of a pod that drains are told otherwise than before: only if somebody asked for it."""
+    return config.drain.graceful_shutdown > 0 or any(
+        When.DRAINING in policy.communities_when for policy in config.policies.values()
+    )
+
+
+def _when(word: Word, rank: Rank) -> When:
+    if word is Word.LAST_RESORT:
+        return When.LAST_RESORT
+    return When.STANDBY if rank else When.PRIMARY
+
+
 @lru_cache(maxsize=4096)
-def _ranked(route: Route, rank: Rank) -> Route:
-    """A route as it was configured, but for how much we want its traffic now; equal ones are one object."""
-    return replace(route, rank=rank) if rank else route
+def _told(route: Route, rank: Rank, when: When, *, shut_down: bool) -> Route:
+    """A route as it was configured, but for how much we want its traffic now; equal ones are one object.
+
+    Shut down gracefully (RFC 8326 section 4), it is marked for those who take the mark for a reason to
+    prefer another, and has the lowest LOCAL_PREF within an AS.
+    """
+    if shut_down:
+        route = replace(route, communities=(*route.communities, GRACEFUL_SHUTDOWN), local_preference=0)
+    return replace(route, rank=rank, when=when) if rank or when is not When.PRIMARY else route
 
 
 def _shows_the_same(before: View | None, view: View | None, known: Me, now: Seconds) -> bool:
@@ -184,6 +213,8 @@ def _moved(before: Course | None, after: Course | None) -> bool:
     if before is None or after is None:
         return before is not after
     if before.config is not after.config and before.config != after.config:
+        return True
+    if before.draining is not after.draining:
         return True
     old, new = before.announcements, after.announcements
     return old is not new and (old.verdicts != new.verdicts)

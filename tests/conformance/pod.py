@@ -34,7 +34,9 @@ def loopback_address() -> str:
 class Pod:
     """One vipd. Its neighbours come in kinds, several of each, so that a test need not wait for one."""
 
-    def __init__(self, directory: Path, *, vips: list[str] = VIPS, linger: float = 0.1) -> None:
+    def __init__(
+        self, directory: Path, *, vips: list[str] = VIPS, linger: float = 0.1, graceful_shutdown: float = 0.0
+    ) -> None:
         self.address = loopback_address()
         self.port = 0  # of all ToRs
         with socket.create_server((self.address, 0)) as free:
@@ -45,6 +47,7 @@ class Pod:
         self._socket = directory / "vipd.sock"
         self._vips = vips
         self._linger = linger
+        self._graceful_shutdown = graceful_shutdown
         self._kinds: dict[str, list[Tor]] = defaultdict(list)
         self._turns: dict[str, Iterator[Tor]] = {}
         self._neighbors: dict[str, dict[str, object]] = {}
@@ -100,6 +103,7 @@ vips = {json.dumps(self._vips)}
 
 [drain]
 linger = {self._linger}
+graceful-shutdown = {self._graceful_shutdown}
 
 [api]
 listen = ""

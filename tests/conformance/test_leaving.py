@@ -7,6 +7,7 @@ import pytest
 
 from conformance import octets as bgp
 from conformance.octets import IPV4, IPV6, KEEPALIVE, NOTIFICATION, OPEN, UPDATE
+from conformance.pod import LOCAL_AS, PEER_AS
 from conformance.tor import PATIENCE
 
 
@@ -58,6 +59,26 @@ def test_4486_the_linger_lies_between_withdrawal_and_cease(own_pod):
     began = time.monotonic()
     assert peer.refused()[:2] == (6, 2)
     assert time.monotonic() - began >= 0.9
+
+
+@pytest.mark.parametrize(
+    ("asn", "local_preference"), [(PEER_AS, None), (LOCAL_AS, bytes(4))], ids=["ebgp", "ibgp"]
+)
+def test_8326_4_routes_say_that_they_are_about_to_go(own_pod, asn, local_preference):
+    pod = own_pod(linger=0, graceful_shutdown=1.0)
+    pod.neighbor("a", asn=asn)
+    pod.start()
+    peer = pod.tor("a").meet()
+    peer.establish()
+    pod.signal(signal.SIGTERM)
+    said = peer.table_again(3)
+    began = time.monotonic()
+    for each in said:
+        assert each.value(8) == bytes.fromhex("ffff0000")
+        assert each.attributes.get(5, (0, None))[1] == local_preference
+    assert peer.said().withdrawn
+    assert time.monotonic() - began >= 0.9
+    assert peer.last_words()[-1].error[:2] == (6, 2)
 
 
 def test_4486_a_second_signal_cuts_it_short(own_pod):

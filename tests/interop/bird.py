@@ -71,6 +71,9 @@ class Bird(Tor):
             otc=int(said["otc"]) if "otc" in said else None,
         )
 
+    def shown(self, prefix: str) -> str:
+        return self._ask(f"show route for {prefix} all", check=False)
+
     def refresh(self, address: str) -> None:
         self._ask(f"reload in {self._name(address)}")
 
@@ -133,9 +136,10 @@ class Bird(Tor):
             options.append("enable extended messages on")
         # No table of what came in: `reload in` must ask the pod.
         export = "where source = RTS_BGP" if neighbor.hears else "none"
+        taken = "filter { if (65535, 0) ~ bgp_community then bgp_local_pref = 0; accept; }"  # RFC 8326
         for family in neighbor.families:
             more = "extended next hop on; " if neighbor.extended_next_hop and family == "ipv4" else ""
-            options.append(f"{family} {{ import all; export {export}; {more}}}")
+            options.append(f"{family} {{ import {taken}; export {export}; {more}}}")
         return f"protocol bgp pod{index} {{ {' '.join(f'{option};' for option in options)} }}\n"
 
 

@@ -77,6 +77,9 @@ class Frr(Tor):
             )
         return None
 
+    def shown(self, prefix: str) -> str:
+        return self._ask(f"show bgp ipv{ip_network(prefix).version} unicast {prefix}")
+
     def refresh(self, address: str) -> None:
         self._ask(f"clear bgp {address} in")
 

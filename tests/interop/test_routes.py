@@ -1,9 +1,12 @@
 """What the ToR's table holds: attributes, families, packing, and what a reload changes."""
 
+import signal
+
 from interop.capture import Capture
 from interop.netns import wait_for
-from interop.tor import Route
-from interop.wiring import POD4, POD6, POD_AS, TOR4, TOR6, client_behind, fetch, neighbor, service
+from interop.pod import Pod
+from interop.tor import Neighbor, Route
+from interop.wiring import POD4, POD6, POD_AS, TOR4, TOR6, TOR_AS, client_behind, fetch, neighbor, service
 
 SPEAKER = {"local-as": POD_AS}
 
@@ -142,3 +145,32 @@ def test_reload_of_a_session_parameter_restarts_that_session(rack):
     wait_for(lambda: tor.state(POD4) == "Established" and tor.since(POD4) != since, "another session")
     tor.learns("192.0.2.1/32")
     assert rack.pod.neighbor(TOR4)["negotiated"]["hold_time"] == 6
+
+
+def test_a_route_that_is_about_to_go_is_left_before_it_goes(rack):
+    """RFC 8326: the longer path of another pod is taken while this one's is still there."""
+    other = Pod(rack.lab.node("other"))
+    rack.lab.wire(rack.switch, "other", other.node, "eth0")
+    rack.switch.ip("addr", "add", "10.62.2.0/31", "dev", "other")
+    other.node.ip("addr", "add", "10.62.2.1/31", "dev", "eth0")
+    neighbors = [Neighbor(address=address, peer_as=POD_AS) for address in (POD4, "10.62.2.1")]
+    tor = rack.kind(rack.switch, asn=TOR_AS, router_id=TOR4, neighbors=neighbors)
+    tor.start()
+    other.start(speaker=SPEAKER, neighbor=[neighbor("10.62.2.0", prepend=1)], service=[service("192.0.2.1")])
+    tor.established("10.62.2.1")
+    rack.pod.start(
+        speaker=SPEAKER,
+        neighbor=[neighbor()],
+        service=[service("192.0.2.1")],
+        drain={"graceful-shutdown": 60, "linger": 0},
+    )
+    wait_for(lambda: tor.learns("192.0.2.1/32").next_hop == POD4, "the shorter path is taken")
+    rack.pod.process.signal(signal.SIGTERM)
+    wait_for(lambda: tor.learns("192.0.2.1/32").next_hop == "10.62.2.1", "the longer path is taken")
+    shown = tor.shown("192.0.2.1/32")
+    assert POD4 in shown
+    assert "(65535,0)" in shown or "graceful-shutdown" in shown
+    rack.pod.process.signal(signal.SIGTERM)  # skips the waiting
+    wait_for(lambda: POD4 not in tor.shown("192.0.2.1/32"), "the path is gone")
+    assert rack.pod.process.wait() == 0
+    assert tor.learns("192.0.2.1/32").next_hop == "10.62.2.1"

@@ -85,6 +85,10 @@ class Tor(abc.ABC):
     def route(self, prefix: str) -> Route | None:
         """The path it chose."""
 
+    def shown(self, prefix: str) -> str:
+        """Everything that it knows of a prefix, in its own words: all paths."""
+        raise NotImplementedError
+
     @abc.abstractmethod
     def shutdown(self, address: str, text: str) -> None:
         """End a session with words for the other side (RFC 9003)."""

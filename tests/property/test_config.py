@@ -86,12 +86,17 @@ STEPS = {
     "rank-communities": st.dictionaries(
         st.sampled_from(["1", "2", "17"]), st.lists(st.just("64500:1"), max_size=2), max_size=2
     ),
+    "communities-when": st.dictionaries(
+        st.sampled_from(["primary", "draining"]), st.lists(st.just("64500:1"), max_size=2), max_size=2
+    ),
 }
 PEER = {
     **LEVERS,
     "port": st.integers(1, 65535),
     "passive": TRUTH,
+    "interface": st.just("eth1"),
     "hold-time": st.just(0) | st.integers(3, 65535),
+    "send-hold-time": st.just(0) | st.integers(3, 65535),
     "connect-retry": st.floats(0.1, 3600),
     "idle-hold": st.floats(0.1, 60),
     "idle-hold-max": st.integers(60, 3600),

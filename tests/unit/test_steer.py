@@ -6,12 +6,12 @@ from ipaddress import IPv4Address
 from structlog.testing import capture_logs
 
 from sim.loop import simulated
-from vipd.bgp.route import LocRib, Policy, Route
+from vipd.bgp.route import LocRib, Policy, Route, When
 from vipd.bgp.speaker import Standing
 from vipd.bgp.wire import Prefix
-from vipd.config import Config, CoordinationConfig, ServiceConfig, SpeakerConfig
+from vipd.config import Config, CoordinationConfig, DrainConfig, ServiceConfig, SpeakerConfig
 from vipd.coord.ensemble import Ensemble, Server
-from vipd.coord.member import Member, Phase, Record, Service, View, Vip, Word
+from vipd.coord.member import LastResort, Member, Order, Phase, Record, Service, View, Vip, Word
 from vipd.coord.membership import Wish
 from vipd.facts import Facts
 from vipd.health import Check, CheckStatus, Health, Result, TcpProbe
@@ -254,12 +254,57 @@ async def test_routes_of_a_pod_that_leaves_stay_as_good_as_they_were_until_they_
 
 
 @simulated
+async def test_routes_of_a_pod_that_leaves_may_say_that_they_are_about_to_go():
+    whole = replace(shared(), drain=DrainConfig(graceful_shutdown=1.0))
+    async with story(whole) as told:
+        await told.learn(views={"apex": view(own(told))})
+        await told.learn(standing=standing(told.steering.rib.value))
+        await told.learn(phase=Phase.LEAVING)
+        assert told.words == {Word.KEEPING}
+        assert set(told.steering.rib.value.routes.values()) == {
+            Route(communities=((65535, 0),), local_preference=0, when=When.DRAINING),
+            Route(communities=((65535, 0),), local_preference=0, when=When.DRAINING, med=100),
+        }
+        assert told.wish.record.announcing == {ONE: 0, TWO: 0}, "what is carried is claimed still"
+
+
+@simulated
+async def test_a_pod_alone_says_so_too_and_a_drain_by_an_operator_is_one():
+    alone = replace(
+        config(service()), policies={"tor-a": Policy(communities_when={When.DRAINING: ((1, 1),)})}
+    )
+    async with story(alone) as told:
+        await told.learn(phase=Phase.LEAVING)
+        assert told.words == {Word.ASSIGNED}
+        assert {route.when for route in told.steering.rib.value.routes.values()} == {When.DRAINING}
+    async with story(replace(shared(), policies=alone.policies)) as told:
+        await told.learn(views={"apex": view(own(told))})
+        await told.learn(standing=standing(told.steering.rib.value))
+        order = Order(who="me", why="because")
+        await told.learn(views={"apex": view(own(told), drains={"pod-a": order})})
+        assert told.words == {Word.KEEPING}
+        assert {route.when for route in told.steering.rib.value.routes.values()} == {When.DRAINING}
+
+
+@simulated
+async def test_a_last_resort_is_told_from_what_is_well():
+    shaky = shared(last_resort=LastResort.KEEP)
+    checked = replace(shaky.services[0], checks={"apex/tcp": EVERY})
+    async with story(replace(shaky, services=(checked,))) as told:
+        await told.learn(checks={"apex/tcp": status(EVERY, Health.UP)}, views={"apex": view()})
+        await told.learn(views={"apex": view(own(told))}, checks={"apex/tcp": status(EVERY, Health.DOWN)})
+        await told.learn(views={"apex": view(own(told))})
+        assert told.words == {Word.LAST_RESORT}
+        assert {route.when for route in told.steering.rib.value.routes.values()} == {When.LAST_RESORT}
+
+
+@simulated
 async def test_routes_of_a_rank_are_worse_and_equal_ones_are_one_object():
     async with story(shared()) as told:
         await asyncio.sleep(10.1)
         rib = told.steering.rib.value
-        assert rib.routes[Prefix.parse(ONE)] == Route(rank=1)
-        assert rib.routes[Prefix.parse(TWO)] == Route(med=100, rank=1)
+        assert rib.routes[Prefix.parse(ONE)] == Route(rank=1, when=When.STANDBY)
+        assert rib.routes[Prefix.parse(TWO)] == Route(med=100, rank=1, when=When.STANDBY)
         await told.learn(maintenance={"apex": "off"})
         await told.learn(maintenance={})
         again = told.steering.rib.value

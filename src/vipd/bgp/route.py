@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
@@ -16,6 +17,16 @@ HIGHEST: Final = 0xFFFF_FFFF  # of a MED
 
 Community = tuple[int, int]  # RFC 1997: AS, value
 LargeCommunity = tuple[int, int, int]  # RFC 8092
+GRACEFUL_SHUTDOWN: Final[Community] = (0xFFFF, 0)  # RFC 8326: prefer another way, this one is about to go
+
+
+class When(StrEnum):
+    """What a route is at the moment to who announces it."""
+
+    PRIMARY = "primary"  # at rank 0
+    STANDBY = "standby"  # behind that
+    LAST_RESORT = "last-resort"  # though its check fails, as it fails everywhere
+    DRAINING = "draining"  # on its way to another pod, or off the air
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +40,7 @@ class Route:
     large_communities: tuple[LargeCommunity, ...] = ()
     neighbors: frozenset[str] | None = None  # names of those who hear it; None: all
     rank: int = 0  # 0: by the assigned pod; k: by the k-th in line, and worse by as much
+    when: When = When.PRIMARY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +60,7 @@ class Policy:
     med_step: int = 0
     local_preference_step: int = 10  # on iBGP, and there it is taken away
     rank_communities: Mapping[int, tuple[Community, ...]] = field(default_factory=dict)  # by rank
+    communities_when: Mapping[When, tuple[Community, ...]] = field(default_factory=dict)
     next_hop: Mapping[Family, IPv4Address | IPv6Address] = field(default_factory=dict)  # absent: self
 
 
@@ -99,13 +112,14 @@ def export(
         return None
     prepend = route.prepend + policy.prepend + route.rank * policy.prepend_step
     ranked = policy.rank_communities.get(route.rank, ())
+    now = policy.communities_when.get(route.when, ())
     return PathAttributes(
         as_path=_own_path(config.local_as, prepend) if negotiated.ebgp else (),
         next_hop=next_hop,
         link_local=_link_local(own, next_hop),
         med=_med(route, policy),
         local_preference=None if negotiated.ebgp else _local_preference(route, policy),
-        communities=tuple(sorted({*route.communities, *policy.communities, *ranked})),
+        communities=tuple(sorted({*route.communities, *policy.communities, *ranked, *now})),
         large_communities=tuple(sorted({*route.large_communities, *policy.large_communities})),
         only_to_customer=config.local_as if config.role in _DOWNWARDS else None,
     )

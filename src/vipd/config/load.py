@@ -87,7 +87,11 @@ def load(
         services=services,
         loopback=LoopbackConfig(manage=loopback["manage"], label=loopback["label"]),
         drain=DrainConfig(
-            linger=drain["linger"], timeout=drain["timeout"], min=drain["min"], done=drain["done"]
+            graceful_shutdown=drain["graceful-shutdown"],
+            linger=drain["linger"],
+            timeout=drain["timeout"],
+            min=drain["min"],
+            done=drain["done"],
         ),
         api=ApiConfig(listen=api["listen"], socket=api["socket"]),
         log=LogConfig(format=LogFormat(log["format"]), level=log["level"]),
@@ -118,6 +122,11 @@ def _times(
             if isinstance(said, dict) and key in said:
                 reading.refuse(f"drain.{key}", ALONE)
         return None
+    if drain["graceful-shutdown"]:
+        reading.warn(
+            "drain.graceful-shutdown",
+            "pods hand over without it; where two ToRs of one honour it, a VIP may be gone for a moment",
+        )
     if drain["min"] > drain["timeout"]:
         reading.refuse("drain.min", "must not be more than timeout", drain["min"])
     grace = {} if coordination is None else {"coordination_grace": coordination.grace}

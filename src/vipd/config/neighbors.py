@@ -273,4 +273,5 @@ def _policy(values: Mapping[str, Any], *, ebgp: bool) -> Policy:
         med_step=values["med-step"],
         local_preference_step=values["local-preference-step"],
         rank_communities=values["rank-communities"],
+        communities_when=values["communities-when"],
     )

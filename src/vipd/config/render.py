@@ -1,10 +1,11 @@
 """A Config as the file that says all of it: every default filled in, every secret by the name of its file."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from vipd.bfd.peer import BfdPeer
 from vipd.bgp.peer import PeerConfig
-from vipd.bgp.route import Policy, Route
+from vipd.bgp.route import Community, Policy, Route
 from vipd.config.environment import escape
 from vipd.config.neighbors import is_ebgp
 from vipd.config.policy import policy_values
@@ -90,12 +91,15 @@ def _levers(said: Route | Policy) -> Values:
 
 
 def _steps(policy: Policy, *, ebgp: bool) -> Values:
-    ranks = policy.rank_communities.items()
+    def by(told: Mapping[Any, tuple[Community, ...]]) -> Values:
+        return {str(key): [":".join(map(str, each)) for each in said] for key, said in told.items()}
+
     return {
         "prepend-step": policy.prepend_step,
         "med-step": policy.med_step,
         "local-preference-step": None if ebgp else policy.local_preference_step,
-        "rank-communities": {str(rank): [":".join(map(str, each)) for each in told] for rank, told in ranks},
+        "rank-communities": by(policy.rank_communities),
+        "communities-when": by(policy.communities_when),
     }
 
 
@@ -126,10 +130,11 @@ def _tls(config: TlsConfig) -> Values:
 
 def _drain(config: Config) -> Values:
     drain = config.drain
+    always = {"graceful-shutdown": drain.graceful_shutdown, "linger": drain.linger}
     if config.coordination is None:
-        return {"linger": drain.linger}
+        return always
     done = None if drain.done is None else list(drain.done)
-    return {"linger": drain.linger, "timeout": drain.timeout, "min": drain.min, "done": done}
+    return {**always, "timeout": drain.timeout, "min": drain.min, "done": done}
 
 
 def _service(config: ServiceConfig, *, shared: bool) -> Iterable[str]:

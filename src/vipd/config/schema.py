@@ -29,6 +29,7 @@ from vipd.config.values import (
     choice,
     command,
     communities,
+    communities_when,
     either,
     expression,
     families,
@@ -125,6 +126,7 @@ STEPS: Final = (
     Key("med-step", "integer, 0 to 4294967295", integer(0, 0xFFFFFFFF), 0),
     Key("local-preference-step", "integer, 0 to 4294967295", integer(0, 0xFFFFFFFF), 10),
     Key("rank-communities", "table of lists of communities", rank_communities, {}, "none"),
+    Key("communities-when", "table of lists of communities", communities_when, {}, "none"),
 )
 # How pods share the VIPs of a service: coord.member.Service.
 POLICY: Final = (
@@ -275,6 +277,7 @@ LOOPBACK: Final = section(
 )
 DRAIN: Final = section(
     "[drain]",
+    Key("graceful-shutdown", "number, seconds", seconds(0, 3600), 0.0),
     Key("linger", "number, seconds", seconds(0, 3600), 5.0),
     Key("timeout", "number, seconds", seconds(0, 3600), 30.0),
     Key("min", "number, seconds", seconds(0, 3600), 0.0),

@@ -116,6 +116,7 @@ class LoopbackConfig:
 class DrainConfig:
     """How a pod leaves."""
 
+    graceful_shutdown: Seconds = 0.0  # for which routes say that they are about to go; 0: they do not
     linger: Seconds = 5.0  # between the last withdrawal and the end of the sessions
     timeout: Seconds = 30.0  # for others to take over; then what is left goes
     min: Seconds = 0.0  # before which it does not end, however soon others have taken over

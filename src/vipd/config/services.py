@@ -191,6 +191,7 @@ def check_route(route: Route, at: str, found: Neighborhood, reading: Reading, *,
         prepend = route.prepend + policy.prepend + last_rank * policy.prepend_step
         communities = {*route.communities, *policy.communities}
         ranked = 1 + max(map(len, policy.rank_communities.values()), default=0) if last_rank else 0
+        ranked += 1 + max(map(len, policy.communities_when.values()), default=0)
         large = {*route.large_communities, *policy.large_communities}
         if prepend > PREPEND_MAX:
             ranks = f", {last_rank} times its prepend-step included," if last_rank else ""

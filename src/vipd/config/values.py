@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from vipd.bgp.iana import Family, Role
-from vipd.bgp.route import Community, LargeCommunity
+from vipd.bgp.route import GRACEFUL_SHUTDOWN, Community, LargeCommunity, When
 from vipd.config.environment import FromEnvironment
 from vipd.config.problems import Refused, suggestion
 
@@ -26,7 +26,7 @@ RESERVED_AS: Final = {
 }
 
 WELL_KNOWN: Final[Mapping[str, Community]] = {
-    "graceful-shutdown": (65535, 0),  # RFC 8326
+    "graceful-shutdown": GRACEFUL_SHUTDOWN,
     "accept-own": (65535, 1),  # RFC 7611
     "llgr-stale": (65535, 6),  # RFC 9494
     "no-llgr": (65535, 7),  # RFC 9494
@@ -231,23 +231,38 @@ def large_communities(value: object) -> tuple[LargeCommunity, ...]:
 
 def rank_communities(value: object) -> dict[int, tuple[Community, ...]]:
     """Communities by rank, in the order of the ranks."""
+
+    def rank(key: str) -> int:
+        if not re.fullmatch(r"[1-9][0-9]?", key, re.ASCII):
+            raise Refused("must be a rank, 1 to 99: 0 is told as the service itself is")
+        return int(key)
+
+    return dict(sorted(_by(rank, '{1 = ["64500:1"]}', value).items()))
+
+
+def communities_when(value: object) -> dict[When, tuple[Community, ...]]:
+    """Communities by what the route is at the moment."""
+    word = choice(map(str, When))
+    return _by(lambda key: When(word(key)), '{draining = ["64500:1"]}', value)
+
+
+def _by(key: Callable[[str], T], example: str, value: object) -> dict[T, tuple[Community, ...]]:
+    """A table of communities. Every problem of it is told."""
     if not isinstance(value, dict):
-        raise Refused('must be a table, {1 = ["64500:1"]}')
-    found: dict[int, tuple[Community, ...]] = {}
+        raise Refused(f"must be a table, {example}")
+    found: dict[T, tuple[Community, ...]] = {}
     wrong: list[tuple[str, object, str]] = []
-    for rank, content in value.items():
+    for name, content in value.items():
         try:
-            if not re.fullmatch(r"[1-9][0-9]?", rank, re.ASCII):
-                raise Refused("must be a rank, 1 to 99: 0 is told as the service itself is")
-            found[int(rank)] = communities(content)
+            found[key(name)] = communities(content)
         except Refused as refused:
             wrong += [
-                (f".{rank}{at}", part, why)
+                (f".{name}{at}", part, why)
                 for at, part, why in refused.within or (("", content, refused.reason),)
             ]
     if wrong:
         raise Refused.several(wrong)
-    return dict(sorted(found.items()))
+    return found
 
 
 # --- checks and hooks

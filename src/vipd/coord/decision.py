@@ -50,7 +50,8 @@ class Decision:
 
 def decide_alone(service: Service, me: Me, standing: Announcements, now: Seconds) -> Announcements:
     """Decide where no coordination is configured: by local truth alone."""
-    case = Case(service=service, me=me, now=now, memory=Memory(announcements=standing))
+    ranks = {vip: each.rank for vip, each in standing.verdicts.items() if each.rank is not None}
+    case = Case(service=service, me=me, now=now, memory=Memory(announcements=standing), standing=ranks)
     return Announcements(verdicts=_verdicts(case, _LOCAL, _alone))
 
 

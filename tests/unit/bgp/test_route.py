@@ -8,7 +8,7 @@ import pytest
 from vipd.bgp.attributes import PathAttributes, Segment
 from vipd.bgp.iana import Family, Origin, Role, SegmentType
 from vipd.bgp.peer import Negotiated, PeerConfig
-from vipd.bgp.route import Policy, Route, export, hears, next_hop_self
+from vipd.bgp.route import Policy, Route, When, export, hears, next_hop_self
 
 CONFIG = PeerConfig(name="tor-a", address="10.0.0.1", local_as=65010, router_id=IPv4Address("10.0.0.5"))
 EBGP = Negotiated(
@@ -219,3 +219,13 @@ def test_a_rank_may_be_told_by_communities():
     ranked = Policy(rank_communities={1: ((64500, 1),), 2: ((64500, 2),)})
     assert heard(Route(rank=1, communities=((64500, 9),)), ranked).communities == ((64500, 1), (64500, 9))
     assert heard(Route(rank=0), ranked).communities == ()
+
+
+def test_so_may_what_a_route_is_at_the_moment():
+    policy = Policy(
+        rank_communities={1: ((64500, 1),)},
+        communities_when={When.STANDBY: ((64500, 2),), When.DRAINING: ((64500, 3),)},
+    )
+    assert heard(Route(), policy).communities == ()
+    assert heard(Route(rank=1, when=When.STANDBY), policy).communities == ((64500, 1), (64500, 2))
+    assert heard(Route(when=When.DRAINING), policy).communities == ((64500, 3),)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from vipd.bgp.route import Policy
+from vipd.bgp.route import Policy, When
 from vipd.config import CoordinationConfig, DrainConfig, Machine, TlsConfig, render
 from vipd.coord.ensemble import Ensemble, Server
 from vipd.coord.member import (
@@ -32,6 +32,7 @@ address = "10.0.0.1"
 prepend-step = 2
 local-preference-step = 7
 rank-communities = {2 = ["64500:102"], 1 = ["no-export", "64500:101"]}
+communities-when = {draining = ["graceful-shutdown"], last-resort = []}
 [coordination]
 servers = "zk1,[2001:db8::1]:2182/sites/one"
 root = "/here/vipd"
@@ -136,6 +137,7 @@ def test_everything_that_can_be_said(read, known):
         med_step=10,
         local_preference_step=7,
         rank_communities={1: ((64500, 101), (65535, 65281)), 2: ((64500, 102),)},
+        communities_when={When.DRAINING: ((65535, 0),), When.LAST_RESORT: ()},
     )
     assert config.warnings == ()
 
@@ -315,3 +317,16 @@ def test_a_neighbour_that_is_told_no_ranks(read, head):
 def test_ranks_that_are_none(wrong, head, value, key):
     problems = wrong(f"{head}rank-communities = {value}\n{SMALLEST}")
     assert set(problems) == {f"neighbor[0].rank-communities{key}"}
+
+
+def test_a_graceful_shutdown_between_pods_is_remarked_on(read, head):
+    warnings = read(head + SMALLEST + SERVICE + "[drain]\ngraceful-shutdown = 5").warnings
+    assert any("drain.graceful-shutdown" in each for each in warnings)
+
+
+def test_what_a_route_never_is(wrong, head):
+    text = head + 'communities-when = {primary = ["x"], asleep = []}\n' + SMALLEST + SERVICE
+    assert set(wrong(text)) == {
+        "neighbor[0].communities-when.primary[0]",
+        "neighbor[0].communities-when.asleep",
+    }

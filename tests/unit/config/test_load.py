@@ -48,6 +48,7 @@ def test_everything_that_can_be_said(read):
         manage = true
         label = "mine"
         [drain]
+        graceful-shutdown = 20
         linger = 0
         [api]
         listen = ""
@@ -63,7 +64,7 @@ def test_everything_that_can_be_said(read):
         listen=(("127.0.0.1", 1790), ("::1", 1790)),
     )
     assert config.loopback == LoopbackConfig(manage=True, label="mine")
-    assert config.drain == DrainConfig(linger=0.0)
+    assert config.drain == DrainConfig(linger=0.0, graceful_shutdown=20.0)
     assert config.api == ApiConfig(listen=None, socket="/tmp/x")
     assert config.log == LogConfig(format=LogFormat.JSON, level="debug")
 
