@@ -60,6 +60,7 @@ NONSENSE = st.fixed_dictionaries(
         "api": nonsense(schema.API) | ANY,
         "log": nonsense(schema.LOG) | ANY,
         "coordination": nonsense(schema.COORDINATION) | ANY,
+        "fabric": nonsense(schema.FABRIC) | ANY,
     },
 )
 

@@ -13,19 +13,22 @@ from vipd.bgp.peer import PeerConfig
 from vipd.config.addresses import family_of
 from vipd.config.coordination import ALONE, read_coordination
 from vipd.config.environment import substitute
+from vipd.config.fabric import check_fabric
 from vipd.config.machine import Machine
 from vipd.config.neighbors import read_neighbors
 from vipd.config.problems import ConfigError, Problem
 from vipd.config.reading import Reading
-from vipd.config.schema import API, DRAIN, FILE, LOG, LOOPBACK, SPEAKER, Section
+from vipd.config.schema import API, DRAIN, FABRIC, FILE, LOG, LOOPBACK, SPEAKER, Section
 from vipd.config.sections import (
     ApiConfig,
     Config,
     CoordinationConfig,
     DrainConfig,
+    FabricConfig,
     LogConfig,
     LogFormat,
     LoopbackConfig,
+    PodAs,
     ServiceConfig,
     SpeakerConfig,
 )
@@ -75,6 +78,15 @@ def load(
         times=_times(parts["drain"], drain, coordination, reading, coordinated=coordinated),
         pod_id=_pod_id(coordination, coordinated=coordinated),
     )
+    fabric = None
+    if parts["fabric"] is not None:
+        described = settled(FABRIC, "fabric")
+        fabric = FabricConfig(
+            tiers=described["tiers"],
+            pod_as=PodAs(described["pod-as"]),
+            always_compare_med=described["always-compare-med"],
+        )
+        check_fabric(fabric, services, found, reading, coordinated=coordinated)
     if reading.problems:
         raise ConfigError(tuple(reading.problems.values()))
     ours = speaker["router-id"] or router_id or _router_id(found.peers.values(), services, machine)
@@ -95,6 +107,7 @@ def load(
         ),
         api=ApiConfig(listen=api["listen"], socket=api["socket"]),
         log=LogConfig(format=LogFormat(log["format"]), level=log["level"]),
+        fabric=fabric,
         coordination=coordination,
         secrets=found.secrets,
         warnings=tuple(reading.warnings),

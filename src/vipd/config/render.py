@@ -9,7 +9,7 @@ from vipd.bgp.route import Community, Policy, Route
 from vipd.config.environment import escape
 from vipd.config.neighbors import is_ebgp
 from vipd.config.policy import policy_values
-from vipd.config.sections import Config, CoordinationConfig, Endpoint, ServiceConfig, TlsConfig
+from vipd.config.sections import Config, CoordinationConfig, Endpoint, FabricConfig, ServiceConfig, TlsConfig
 from vipd.coord.member import Layout
 from vipd.health import Check, ExecProbe, FileProbe, NerveProbe, Probe, TcpProbe
 
@@ -39,6 +39,8 @@ def _tables(config: Config) -> Iterable[str]:
         yield _table("[[neighbor]]", {**told, **steps, **_bfd(config.bfd.get(name))})
     for service in config.services:
         yield from _service(service, shared=config.coordination is not None)
+    if config.fabric:
+        yield _table("[fabric]", _fabric(config.fabric))
     if config.coordination:
         yield _table("[coordination]", _coordination(config.coordination))
     yield _table("[loopback]", {"manage": config.loopback.manage, "label": config.loopback.label})
@@ -100,6 +102,14 @@ def _steps(policy: Policy, *, ebgp: bool) -> Values:
         "local-preference-step": None if ebgp else policy.local_preference_step,
         "rank-communities": by(policy.rank_communities),
         "communities-when": by(policy.communities_when),
+    }
+
+
+def _fabric(config: FabricConfig) -> Values:
+    return {
+        "tiers": config.tiers,
+        "pod-as": config.pod_as,
+        "always-compare-med": config.always_compare_med,
     }
 
 

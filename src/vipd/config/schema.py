@@ -21,7 +21,7 @@ from vipd.config.addresses import (
     znode,
 )
 from vipd.config.problems import shown
-from vipd.config.sections import LogFormat
+from vipd.config.sections import LogFormat, PodAs
 from vipd.config.values import (
     Reader,
     asn,
@@ -270,6 +270,12 @@ DEFINITION: Final = section(
     Key("why", "text", line, "", "none"),
 )
 DEFINED_POLICY: Final = section("policy of the definition", *POLICY)
+FABRIC: Final = section(
+    "[fabric]",
+    Key("tiers", "integer, 1 to 5", integer(1, 5), 1, REQUIRED),
+    Key("pod-as", '`"shared"` or `"own"`', choice(PodAs), "shared"),
+    Key("always-compare-med", "boolean", boolean, default=False),
+)
 LOOPBACK: Final = section(
     "[loopback]",
     Key("manage", "boolean", boolean, default=False),
@@ -301,6 +307,7 @@ FILE: Final = section(
     Key("neighbor-defaults", "table", as_it_is, {}),
     Key("neighbor", "tables", tables, ()),
     Key("service", "tables", tables, ()),
+    Key("fabric", "table", as_it_is, None),
     Key("coordination", "table", as_it_is, None),
     Key("loopback", "table", as_it_is, {}),
     Key("drain", "table", as_it_is, {}),

@@ -104,6 +104,22 @@ class CoordinationConfig:
     tls: TlsConfig | None = None  # None: in the clear
 
 
+class PodAs(StrEnum):
+    """Whose the AS number of a pod is."""
+
+    SHARED = "shared"  # all pods have one
+    OWN = "own"  # each has another
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FabricConfig:
+    """What the routers around the pods are like: known for the sake of advice alone."""
+
+    tiers: int  # of routers, each in an AS of its own, from a ToR to where routes of all pods meet
+    pod_as: PodAs = PodAs.SHARED
+    always_compare_med: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoopbackConfig:
     """Whether the VIPs are added to `lo`, and under which label."""
@@ -161,6 +177,7 @@ class Config:
     drain: DrainConfig = DrainConfig()
     api: ApiConfig = ApiConfig()
     log: LogConfig = LogConfig()
+    fabric: FabricConfig | None = None  # None: not described
     coordination: CoordinationConfig | None = None  # None: this pod announces its VIPs by itself
     secrets: Mapping[str, str] = field(default_factory=dict)  # neighbour name -> file of its MD5 key
     warnings: tuple[str, ...] = ()  # what is allowed, and most likely not meant

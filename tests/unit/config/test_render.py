@@ -65,6 +65,7 @@ http = "https://127.0.0.1/"
 tls-verify = false
 """
 
+FABRIC = '[fabric]\ntiers = 2\npod-as = "own"\nalways-compare-med = true'
 MANY = '[[service]]\nname = "many"\nvips = [' + ", ".join(f'"192.0.2.{n}"' for n in range(1, 20)) + "]"
 
 
@@ -72,7 +73,7 @@ def again(read, config):
     return replace(read(render(config)), warnings=config.warnings)
 
 
-@pytest.mark.parametrize("service", [ALIKE, APART, MANY, ""])
+@pytest.mark.parametrize("service", [ALIKE, APART, MANY, FABRIC, ""])
 def test_what_is_rendered_reads_as_the_same(read, service):
     config = read(TEXT + service)
     assert again(read, config) == config

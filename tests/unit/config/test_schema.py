@@ -19,6 +19,7 @@ TOLD = [
     schema.SERVICE,
     schema.VIP,
     schema.CHECK,
+    schema.FABRIC,
     schema.COORDINATION,
     schema.DEFINITION,
     schema.LOOPBACK,
