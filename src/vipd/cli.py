@@ -56,7 +56,7 @@ def run(arguments: Namespace) -> int:
     import signal
 
     # Init, as which we may run, has no default action: a signal that comes while we import would be lost.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1})
     from vipd import app, log
     from vipd.config import ConfigError, LogConfig
 

@@ -73,6 +73,7 @@ def parser() -> Parser:
           SIGHUP            read the configuration again; a wrong one changes nothing and is said so
           SIGTERM, SIGINT   withdraw, wait until the neighbours have it, linger, and leave;
                             a second one leaves at once
+          SIGUSR1           end without a word, to be started again: for graceful-restart
 
         examples:
           vipd run

@@ -367,6 +367,7 @@ def _agreed(negotiated: Negotiated) -> Json:
         "enhanced_refresh": negotiated.enhanced_refresh,
         "extended_next_hop": negotiated.extended_next_hop,
         "extended_message": negotiated.extended_message,
+        "graceful_restart": negotiated.graceful_restart,
         "ebgp": negotiated.ebgp,
     }
 

@@ -26,11 +26,14 @@ from vipd.coord.member import Announcements, Me, Phase, Rank, Seconds, Service, 
 from vipd.coord.membership import Wish
 from vipd.coord.placement import ALGORITHMS, Algorithms
 from vipd.facts import UNHEARD, Facts, Said, me, said
+from vipd.health import Health
 from vipd.hooks import State
 from vipd.latest import Latest
 
 log = structlog.get_logger()
 
+UNDECIDED: Final[Seconds] = 30.0  # after the start, what is not known by then is not waited for
+_FOR_NOW: Final = (Word.WAITING, Word.NOT_HELD)
 PATIENCE: Final[Seconds] = 0.001  # at least, before time alone is asked again: a timer may ring a hair early
 
 
@@ -87,6 +90,8 @@ class Steering:
         self.rib = Latest(LocRib())
         self.states: Latest[Mapping[str, State]] = Latest({})  # health by service, for the hooks
         self.wishes: Latest[Mapping[str, Wish]] = Latest({})  # by service, for the siblings
+        self._complete = False  # for good, once it is
+        self._start: Seconds | None = None
         self.takeovers: Counter[tuple[str, str]] = Counter()  # VIPs begun at rank 0, by service and verdict
 
     async def follow(self) -> Never:
@@ -95,6 +100,8 @@ class Steering:
             facts = self._facts.value
             self._decide(facts, loop.time())
             due = min((each.recheck_at or inf for each in self.announcements.value.values()), default=inf)
+            if not self._complete and self._start is not None:
+                due = min(due, self._start + UNDECIDED)
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(None if due == inf else max(due, loop.time() + PATIENCE)):
                     await self._facts.until(partial(is_not, facts))
@@ -111,8 +118,26 @@ class Steering:
             self.takeovers.update(_taken(before, courses, moved))
         self.announcements.set({name: course.announcements for name, course in courses.items()})
         routes = self._routes(facts.config) if moved else self.rib.value.routes
-        self.rib.set(LocRib(routes=routes, policies=facts.config.policies))
+        self._complete = self._complete or self._is_complete(facts, now)
+        self.rib.set(LocRib(routes=routes, policies=facts.config.policies, complete=self._complete))
         self.wishes.set({name: course.wish for name, course in courses.items() if course.wish is not None})
+
+    def _is_complete(self, facts: Facts, now: Seconds) -> bool:
+        """Whether a neighbour that has routes of before our start may forget what we do not tell it: every
+        check has come to something, and every VIP has its word for good, or has had its time for it.
+        """
+        if self._start is None:
+            self._start = now
+        checks = (facts.checks.get(key) for service in facts.config.services for key in service.checks)
+        words = (
+            verdict.word
+            for course in self.courses.values()
+            for verdict in course.announcements.verdicts.values()
+        )
+        return now >= self._start + UNDECIDED or (
+            all(check is not None and check.health is not Health.RISING for check in checks)
+            and not any(word in _FOR_NOW for word in words)
+        )
 
     def _course(self, config: ServiceConfig, facts: Facts, now: Seconds) -> Course:
         """The standing decision, if it can stand, or a new one."""

@@ -157,3 +157,31 @@ def test_a_kill_is_the_end_of_the_stream(three):
     peer.establish()
     three.process.kill()
     assert [message.kind for message in peer.last_words()] in ([], [KEEPALIVE])
+
+
+HELPER = bgp.capability(64, bytes.fromhex("4078"))  # keeps the routes of others, also through NOTIFICATIONs
+
+
+def test_4724_4_to_be_started_again_it_ends_without_a_word(own_pod):
+    pod = own_pod()
+    pod.neighbor("a", graceful_restart=60)
+    for _ in range(2):
+        pod.start()
+        peer, opening = pod.tor("a").answer()
+        assert bytes.fromhex("400a c03c 00010180 00020180") in opening.body, "restarted, and still forwarding"
+        peer.establish(more=(HELPER,))
+        pod.signal(signal.SIGUSR1)
+        assert NOTIFICATION not in [message.kind for message in peer.last_words()]
+        assert pod.process.wait(PATIENCE) == 0
+
+
+def test_8538_3_to_stay_away_it_says_so_to_who_would_wait(own_pod):
+    pod = own_pod()
+    pod.neighbor("a", graceful_restart=60)
+    pod.start()
+    peer = pod.tor("a").meet()
+    peer.establish(more=(HELPER,))
+    pod.signal(signal.SIGTERM)
+    code, subcode, octets = peer.last_words()[-1].error
+    assert (code, subcode, octets[:2]) == (6, 9, b"\6\2")
+    assert text(octets[2:]) == "vipd was told to stop"

@@ -42,6 +42,10 @@ class Bird(Tor):
         self._ask("down")
         self._process.wait()
 
+    def kill(self) -> None:
+        """End it without a chance to say a word."""
+        self._process.kill()
+
     def state(self, address: str) -> str:
         found = re.search(r"BGP state:\s+(\S+)", self._ask(f"show protocols all {self._name(address)}"))
         return found[1] if found else "Idle"
@@ -128,6 +132,8 @@ class Bird(Tor):
             options.append("ttl security on")
         if neighbor.bfd:
             options.append("bfd on")
+        if neighbor.restarts:
+            options.append("graceful restart on")
         if neighbor.old:
             options.append("enable as4 off")
         if neighbor.role:

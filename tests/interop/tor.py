@@ -26,6 +26,7 @@ class Neighbor:
     role: str | None = None  # the ToR's own (RFC 9234)
     extended_next_hop: bool = False  # takes IPv6 next hops for IPv4 (RFC 8950)
     extended_messages: bool = False  # FRR always offers them
+    restarts: bool = False  # asks for its own routes to be kept while it restarts
     hears: bool = False  # a router of the fabric: it is told what the others tell
 
 

@@ -132,6 +132,7 @@ def test_a_neighbour_that_is_up():
         "enhanced_refresh": False,
         "extended_next_hop": False,
         "extended_message": False,
+        "graceful_restart": False,
         "ebgp": True,
     }
     assert up["messages"]["sent"] == {

@@ -116,6 +116,34 @@ async def test_each_change_of_verdict_is_one_event_for_all_vips_that_share_it():
     assert logs[-1]["vips"] == [ONE, TWO]
 
 
+@simulated
+async def test_the_start_is_over_when_every_check_has_come_to_something():
+    whole = config(service(checks=[EVERY, SINGLE]))
+    async with story(whole) as told:
+        assert not told.steering.rib.value.complete
+        up = {"apex/tcp": status(EVERY, Health.UP)}
+        await told.learn(checks=up)
+        assert not told.steering.rib.value.complete
+        await told.learn(checks=up | {"apex/six": status(SINGLE, Health.DOWN)})
+        assert told.steering.rib.value.complete
+        await told.learn(checks=up | {"apex/six": status(SINGLE, Health.RISING)})
+        assert told.steering.rib.value.complete, "for good"
+
+
+@simulated
+async def test_the_start_is_over_when_addresses_are_here_or_time_is_up():
+    held = config(service(require_address=True))
+    async with story(held) as told:
+        assert not told.steering.rib.value.complete
+        await told.learn(held=frozenset({ONE, TWO}))
+        assert told.steering.rib.value.complete
+    async with story(held) as told:
+        await asyncio.sleep(29.9)
+        assert not told.steering.rib.value.complete
+        await asyncio.sleep(0.2)
+        assert told.steering.rib.value.complete
+
+
 async def test_hooks_hear_how_the_service_is():
     whole = config(service(checks=[EVERY]))
     facts = Latest(Facts(config=whole, checks={"apex/tcp": status(EVERY, Health.UP)}))

@@ -65,11 +65,14 @@ class AdjRibOut:
         """Why families with routes to tell are not told: one sentence, with what to write."""
         return {family: reason for family, reason in self._silent.items() if self._table[family]}
 
-    def converge(self, routes: Mapping[Prefix, Route], policy: Policy) -> list[Update]:
+    def converge(
+        self, routes: Mapping[Prefix, Route], policy: Policy, *, complete: bool = True
+    ) -> list[Update]:
         """Return what makes the peer hear `routes` and nothing else; take it as said.
 
         Withdrawals come first: stop drawing traffic that cannot be served, then ask for more. The first call
-        ends with the End-of-RIB of each family (RFC 4724 section 2). The mapping must not change afterwards.
+        ends with the End-of-RIB of each family (RFC 4724 section 2); to a peer that then forgets what it kept
+        of us through a restart, the first `complete` one. The mapping must not change afterwards.
         """
         if policy != self._policy:
             self._adopt(policy)
@@ -95,8 +98,9 @@ class AdjRibOut:
                 said[family, None] += [prefix for prefix in prefixes if table.pop(prefix, None) is not None]
 
         updates = [update for key, prefixes in said.items() for update in self._pack(*key, prefixes)]
-        updates += [Update(family=family) for family in self._unfinished]
-        self._unfinished = ()
+        if complete or not self._negotiated.graceful_restart:
+            updates += [Update(family=family) for family in self._unfinished]
+            self._unfinished = ()
         return updates
 
     def refresh(self, family: Family) -> list[Update | RouteRefresh]:

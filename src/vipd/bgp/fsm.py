@@ -38,6 +38,7 @@ OPENING: Final[Seconds] = 240.0  # for the peer's OPEN to come: the RFC's "large
 SEND_HOLD: Final[Seconds] = 480.0  # or twice the hold time, if that is longer (RFC 9687 section 3.1)
 STABLE: Final[Seconds] = 30.0  # Established for so long, or a hold time if longer, the back-off is forgotten
 EXPLAINED: Final = (CeaseError.ADMINISTRATIVE_SHUTDOWN, CeaseError.ADMINISTRATIVE_RESET)  # RFC 9003
+FINAL: Final = (CeaseError.ADMINISTRATIVE_SHUTDOWN, CeaseError.PEER_DE_CONFIGURED)  # we do not come back
 SPARSEST: Final[Seconds] = 1.0  # KEEPALIVEs come no faster, jitter or not (section 4.4)
 
 # ---- events: what the shell tells the machine ----
@@ -546,7 +547,11 @@ class Fsm:
     def _cease(self, stop: Stop, now: Seconds) -> list[Action]:
         """To Idle, and no automatic start follows."""
         octets = shutdown_data(stop.text) if stop.subcode in EXPLAINED else b""
-        cease = NotificationError(ErrorCode.CEASE, stop.subcode, data=octets, text=stop.text)
+        subcode = stop.subcode
+        if subcode in FINAL and self.negotiated is not None and self._agreed.hard_reset:
+            # RFC 8538 section 3: else the peer would wait for us to come back.
+            subcode, octets = CeaseError.HARD_RESET, bytes((ErrorCode.CEASE, subcode)) + octets
+        cease = NotificationError(ErrorCode.CEASE, subcode, data=octets, text=stop.text)
         self._release(State.IDLE, now)
         return [self._notify(cease), HangUp(), self._note(_down(cease), now)]
 

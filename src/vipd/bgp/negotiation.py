@@ -80,6 +80,9 @@ def agree(config: PeerConfig, theirs: Open) -> Negotiated:
     _check_as(config, theirs.asn, four_octet_as=four_octet_as)
     _check_router_id(config, theirs)
     _check_role(config, theirs)
+    # Said more than once, the last one counts (RFC 4724 section 3).
+    restart = [each for each in theirs.capabilities if isinstance(each, GracefulRestart)][-1:]
+    kept = bool(config.graceful_restart and restart)
     hold_time = min(config.hold_time, theirs.hold_time)  # zero on either side: none at all
     return Negotiated(
         peer_as=theirs.asn,
@@ -98,6 +101,9 @@ def agree(config: PeerConfig, theirs: Open) -> Negotiated:
             if isinstance(capability, ExtendedNextHop)
         ),
         extended_message=offers(ExtendedMessage),
+        graceful_restart=kept,
+        hard_reset=kept and restart[0].notification,
+        restarts=any(each.families for each in restart),
     )
 
 

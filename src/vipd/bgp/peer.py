@@ -76,6 +76,9 @@ class Negotiated:
     route_refresh: bool
     enhanced_refresh: bool = False  # RFC 7313
     extended_next_hop: bool = False  # RFC 8950: IPv4 routes may have IPv6 next hops
+    graceful_restart: bool = False  # the peer keeps our routes through a restart, until our End-of-RIB
+    hard_reset: bool = False  # and else through any NOTIFICATION but a Hard Reset (RFC 8538)
+    restarts: bool = False  # it may restart itself so
     extended_message: bool = False  # RFC 8654: both take up to 65,535 octets
 
 

@@ -70,6 +70,7 @@ class LocRib:
 
     routes: Mapping[Prefix, Route] = field(default_factory=dict)
     policies: Mapping[str, Policy] = field(default_factory=dict)  # by neighbour name
+    complete: bool = True  # nothing is still to be found out that a start begins without
 
 
 def next_hop_self(

@@ -427,14 +427,18 @@ class Session:
                 self._take(mute, Start(passive=True))
             else:
                 self._rival = None
-        wire = self._line.wire
-        if self._line.fsm.state is State.ACTIVE:
+        wire, state, agreed = self._line.wire, self._line.fsm.state, self._line.fsm.negotiated
+        if state is State.ESTABLISHED and agreed is not None and agreed.restarts:
+            # RFC 4724 section 5: it has restarted, and the connection of before is an empty shell.
+            self._take(self._line, Closed(reason="the peer has restarted"))
+            line = self._line
+        elif state is State.ACTIVE:
             line = self._line
             if self._rival is None and not self._config.passive:
                 self._rival = Line(self._machine())
                 self._take(self._rival, Start(later=True))
         elif self._rival is None and (
-            self._line.fsm.state is State.ESTABLISHED or (wire is not None and wire.side is Side.DIALED)
+            state is State.ESTABLISHED or (wire is not None and wire.side is Side.DIALED)
         ):
             line = self._rival = Line(self._machine())
         else:  # Idle takes no calls, and one call at a time is enough
@@ -527,7 +531,8 @@ class Session:
         if self._adj_rib_out is None:
             return
         rib = self._rib.value
-        updates = self._adj_rib_out.converge(rib.routes, rib.policies.get(self._config.name, _PLAIN))
+        policy = rib.policies.get(self._config.name, _PLAIN)
+        updates = self._adj_rib_out.converge(rib.routes, policy, complete=rib.complete)
         self._told = rib
         self._under_way.append(rib.routes)
         self._tell(updates)

@@ -240,6 +240,7 @@ def _peer(name: str, address: str, values: Mapping[str, Any], local_as: int) -> 
         role=values["role"] if values["peer-as"] != local_as else None,  # within an AS there is none
         role_strict=values["role-strict"],
         send_hold_time=values["send-hold-time"],
+        graceful_restart=values["graceful-restart"] or None,
         connect_retry=values["connect-retry"],
         idle_hold=values["idle-hold"],
         idle_hold_max=values["idle-hold-max"],

@@ -65,6 +65,7 @@ def _neighbor(peer: PeerConfig, policy: Policy, secret: str | None) -> Values:
         "role": None if peer.role is None else str(peer.role),
         "role-strict": peer.role_strict if peer.role is not None else None,
         "send-hold-time": peer.send_hold_time,
+        "graceful-restart": peer.graceful_restart or 0,
         "connect-retry": peer.connect_retry,
         "idle-hold": peer.idle_hold,
         "idle-hold-max": peer.idle_hold_max,

@@ -155,6 +155,7 @@ _PEER_KEYS: Final = (
     Key("send-hold-time", "integer, seconds: 0, or 3 to 65535", _SEND_HOLD, None, "480, or 2 x hold-time"),
     Key("role", '`"customer"`, `"provider"`, `"peer"`, `"rs"` or `"rs-client"`', role, None, "none"),
     Key("role-strict", "boolean", boolean, default=False),
+    Key("graceful-restart", "integer, seconds, 0 to 4095", integer(0, 4095), 0),
     Key("connect-retry", "number, seconds", seconds(0.1, 3600), 5.0),
     Key("idle-hold", "number, seconds", seconds(0.1, 3600), 1.0),
     Key("idle-hold-max", "number, seconds", seconds(0.1, 3600), 60.0),

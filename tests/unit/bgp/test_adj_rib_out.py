@@ -76,6 +76,14 @@ def test_end_of_rib_is_for_the_families_agreed_on():
     assert rib(negotiated=negotiated).converge({A: ROUTE}, POLICY) == [Update(family=IPV6)]
 
 
+def test_who_keeps_what_was_before_is_told_where_it_ends_once_all_is_known():
+    out = rib(negotiated=replace(NEGOTIATED, graceful_restart=True))
+    assert out.converge({A: ROUTE}, POLICY, complete=False) == [announcement(A)]
+    assert out.converge({A: ROUTE}, POLICY, complete=True) == END_OF_RIB
+    assert out.converge({A: ROUTE}, POLICY, complete=True) == []
+    assert rib().converge({A: ROUTE}, POLICY, complete=False) == [announcement(A), *END_OF_RIB]
+
+
 def test_nothing_is_said_twice():
     out = begun({A: ROUTE})
     assert out.converge({A: ROUTE}, POLICY) == []

@@ -320,6 +320,27 @@ def test_a_passive_one_waits_again_after_a_failure():
     assert fsm.state is State.ACTIVE
 
 
+@pytest.mark.parametrize(
+    ("subcode", "notification", "error"),
+    [
+        (CeaseError.ADMINISTRATIVE_SHUTDOWN, True, b"\6\x09\6\2\3bye"),
+        (CeaseError.PEER_DE_CONFIGURED, True, b"\6\x09\6\3"),
+        (CeaseError.OTHER_CONFIGURATION_CHANGE, True, b"\6\6"),
+        (CeaseError.ADMINISTRATIVE_SHUTDOWN, False, b"\6\2\3bye"),
+    ],
+)
+def test_who_would_wait_for_us_is_told_that_we_do_not_come_back(subcode, notification, error):
+    """RFC 8538 section 3."""
+    helper = GracefulRestart(time=120, notification=notification)
+    fsm = at(
+        State.ESTABLISHED,
+        replace(CONFIG, graceful_restart=60),
+        open_octets=open_message(capabilities=(*USUAL, helper)),
+    )
+    said = fsm.handle(Stop(subcode=subcode, text="bye"), 1.0)
+    assert said[0].octets[19:] == error
+
+
 def test_only_the_first_session_since_our_start_is_one_after_a_restart():
     config = replace(CONFIG, graceful_restart=120)
     history = History()

@@ -195,6 +195,20 @@ def test_rfc8950_4_ipv6_next_hops_for_ipv4(ours, said, agreed):
     assert (SIX_FOR_FOUR in offered) is (ours.address == OVER_IPV6.address and Family.IPV4 in ours.families)
 
 
+def test_graceful_restart_takes_both():
+    helper = GracefulRestart(time=120)
+    assert not agree(CONFIG, theirs(capabilities=(IPV4, helper))).graceful_restart
+    assert not agree(config(graceful_restart=0), theirs(capabilities=(IPV4, helper))).graceful_restart
+    assert not agree(config(graceful_restart=60), THEIRS).graceful_restart
+    agreed = agree(config(graceful_restart=60), theirs(capabilities=(IPV4, helper)))
+    assert (agreed.graceful_restart, agreed.hard_reset, agreed.restarts) == (True, False, False)
+    newer = GracefulRestart(time=0, families=(Restartable(1, 1, forwarding=False),), notification=True)
+    agreed = agree(config(graceful_restart=60), theirs(capabilities=(helper, IPV4, newer)))
+    assert (agreed.graceful_restart, agreed.hard_reset, agreed.restarts) == (True, True, True)
+    agreed = agree(CONFIG, theirs(capabilities=(newer, IPV4, helper)))
+    assert (agreed.hard_reset, agreed.restarts) == (False, False), "the last one counts"
+
+
 def test_a_peer_of_few_words():
     agreed = agree(CONFIG, theirs(capabilities=()))
     assert agreed.families == (Family.IPV4,)

@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from sim.loop import SimulatedLoop, simulated
-from vipd.bgp.capabilities import FourOctetAs, Multiprotocol, RouteRefresh
+from vipd.bgp.capabilities import FourOctetAs, GracefulRestart, Multiprotocol, Restartable, RouteRefresh
 from vipd.bgp.fsm import Stop
 from vipd.bgp.iana import CeaseError, Family, MessageType
 from vipd.bgp.messages import HEADER, LONGEST, Keepalive, Open
@@ -399,4 +399,31 @@ async def test_what_a_session_cannot_go_on_as_is_not_its_affair():
         stage.session.adopt(replace(SIGNED, md5_key=None))
         await asyncio.sleep(1)
         assert (stage.session.status().config, connection.signed) == (SIGNED, b"")
+        task.cancel()
+
+
+@pytest.mark.parametrize("restarts", [True, False])
+@simulated
+async def test_a_call_from_a_peer_that_may_restart_ends_the_session_that_stood(restarts):
+    """RFC 4724 section 5, where RFC 4271 section 6.8 would have the new connection closed."""
+    families = (Restartable(1, 1, forwarding=False),) if restarts else ()
+    ours = Multiprotocol.of(Family.IPV4), FourOctetAs(asn=65001)
+    opening = Open(
+        asn=65001,
+        hold_time=9,
+        router_id=IPv4Address("10.0.0.2"),
+        capabilities=(*ours, GracefulRestart(time=120, families=families)),
+    ).encode()
+    first, second = Scripted(opening, KEEPALIVE), Scripted(opening, KEEPALIVE)
+    stage = Stage(first)
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(stage.session.run())
+        await asyncio.sleep(1)
+        stage.session.call(second)
+        await asyncio.sleep(1)
+        ended, stands = (first, second) if restarts else (second, first)
+        assert (ended.ended, stands.ended) == ("closed", "")
+        assert (MessageType.NOTIFICATION in ended.kinds()) is not restarts
+        assert stage.session.status().state is State.ESTABLISHED
+        assert stage.session.status().established == 1 + restarts
         task.cancel()
