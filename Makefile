@@ -10,7 +10,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: aci bench clean conformance containers demo failover help image interop lab lab-down lab-med lint pythons setup sim sim-mutants test unit
+.PHONY: aci bench clean conformance containers demo failover fuzz help image interop lab lab-down lab-med lint pythons setup sim sim-mutants test unit
 
 demo: $(VENV)/.run ## a rack on loopback addresses, to watch; FOREVER=1 keeps it, ZOOKEEPER=1 has a real one
 	@$(BIN)/python -m vipd demo $(if $(FOREVER),--forever) $(if $(ZOOKEEPER),--zookeeper)
@@ -46,6 +46,9 @@ sim: $(VENV)/.test ## whole clusters in simulated time; SEEDS=10000 START=1 runs
 
 sim-mutants: $(VENV)/.test ## each rule of coordination broken once, and the scenario that shows it
 	@cd tests && ../$(BIN)/python -m sim.mutants
+
+fuzz: $(VENV)/.fuzz ## anything at all into framing, decoders and the machine; RUNS=1000000 each, TARGET=decoding one
+	@cd tests && ../$(BIN)/python -m fuzz --runs $(or $(RUNS),1000000) $(if $(TARGET),--target $(TARGET))
 
 interop: setup ## against BIRD, FRR and GoBGP in network namespaces; as root
 	$(PYTEST) --dist loadfile tests/interop
@@ -95,6 +98,7 @@ help: ## tell these verbs
 $(VENV)/.run: EXTRA :=
 $(VENV)/.test: EXTRA := [test]
 $(VENV)/.containers: EXTRA := [test,containers]
+$(VENV)/.fuzz: EXTRA := [test,fuzz]
 $(VENV)/.bench: EXTRA := [test,bench]
 $(VENV)/.%: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "vipd needs Python 3.11 or newer")'
