@@ -50,7 +50,7 @@ sim-mutants: $(VENV)/.test ## each rule of coordination broken once, and the sce
 fuzz: $(VENV)/.fuzz ## anything at all into framing, decoders and the machine; RUNS=1000000 each, TARGET=decoding one
 	@cd tests && ../$(BIN)/python -m fuzz --runs $(or $(RUNS),1000000) $(if $(TARGET),--target $(TARGET))
 
-interop: setup ## against BIRD, FRR and GoBGP in network namespaces; as root
+interop: setup ## against BIRD, FRR, GoBGP and OpenBGPD in network namespaces; as root
 	$(PYTEST) --dist loadfile tests/interop
 
 image: ## vipd's image, localhost/vipd, without any registry; BASE=debian:bookworm-slim takes one; as root

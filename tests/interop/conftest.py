@@ -14,7 +14,7 @@ from interop.wiring import Rack
 from interop.zookeeper import LoopbackEnsemble
 
 PROGRAMS = (
-    *("bird", "birdc", "vtysh", "gobgpd", "gobgp"),
+    *("bird", "birdc", "vtysh", "gobgpd", "gobgp", "bgpd", "bgpctl"),
     *("curl", "ip", "nft", "ping", "promtool", "ss", "sysctl", "tcpdump", "unshare"),
 )
 
