@@ -101,6 +101,31 @@ GOBGP_OPEN = opened(
     ExtendedNextHop(encodings=(IPV4_OVER_IPV6,)),
 )
 
+EXABGP_OPEN = opened(
+    180,
+    *FAMILIES,
+    FourOctetAs(asn=64998),
+    GracefulRestart(
+        time=120,
+        families=(Restartable(1, 1, forwarding=True), Restartable(2, 1, forwarding=True)),
+        restarted=True,
+    ),
+    RouteRefreshCapability(),
+    EnhancedRouteRefresh(),
+    ExtendedMessage(),
+)
+OPENBGPD_OPEN = opened(
+    90,
+    *FAMILIES,
+    RouteRefreshCapability(),
+    GracefulRestart(time=0, restarted=True),  # for the End-of-RIB alone
+    FourOctetAs(asn=64998),
+)
+# It prepends nothing that is not its own, and has no next hop but itself.
+ITS_OWN = (Segment(SegmentType.AS_SEQUENCE, (64998,)),)
+ITSELF_4 = replace(THROUGH_4, as_path=ITS_OWN, next_hop=IPv4Address("127.0.0.1"))
+ITSELF_6 = replace(THROUGH_6, as_path=ITS_OWN, next_hop=IPv6Address("::1"))
+
 SAID = {
     "bird": [
         BIRD_OPEN,
@@ -152,6 +177,30 @@ SAID = {
         END_6,
         GONE_6,
         GONE_4,
+        SHUT_DOWN,
+    ],
+    "exabgp": [
+        EXABGP_OPEN,
+        told_4("198.51.100.0/25", "192.0.2.1", "192.0.2.2"),
+        told_6("2001:db8::1"),
+        told_6("2001:db8:1::/48"),
+        END_4,
+        END_6,
+        GONE_4,
+        GONE_6,
+    ],
+    "openbgpd": [
+        OPENBGPD_OPEN,
+        Update(
+            family=IPV4,
+            attributes=ITSELF_4,
+            announced=prefixes("192.0.2.1", "192.0.2.2", "198.51.100.0/25"),
+        ),
+        Update(family=IPV6, attributes=ITSELF_6, announced=prefixes("2001:db8::1", "2001:db8:1::/48")),
+        GONE_4,
+        GONE_6,
+        ASKED_4,
+        ASKED_6,
         SHUT_DOWN,
     ],
 }
