@@ -21,6 +21,7 @@ JOBS: dict[str, Callable[[], Iterable[jobs.Row]]] = {
     "memory": jobs.memory,
     "idle": jobs.idle_minute,
     "full-table": jobs.full_table,
+    "both-ways": jobs.both_ways,
     "one-member-1k": partial(scale.one_member, 1_000, 1_000),
     "one-member-10k": partial(scale.one_member, 10_000, 100),
     "members-30": partial(ensemble.members, 30),

@@ -43,6 +43,8 @@ class Seen:
     withdrawn: int = 0
     updates: int = 0
     closed: float | None = None
+    heard: float | None = None  # the last message of any kind
+    silence: float = 0.0  # the longest time without any, in seconds, since Established
     keepalives: list[float] = field(default_factory=list)
 
 
@@ -134,6 +136,9 @@ class Collector:
         del waiting[:at]
 
     def _note(self, sock: socket.socket, kind: int, body: memoryview, now: float) -> None:
+        if self.seen.established is not None and self.seen.heard is not None:
+            self.seen.silence = max(self.seen.silence, now - self.seen.heard)
+        self.seen.heard = now
         if kind == OPEN:
             sock.sendall(message(KEEPALIVE))
         elif kind == KEEPALIVE:

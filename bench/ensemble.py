@@ -123,9 +123,7 @@ class Member:
 
     async def join(self) -> None:
         self.directory = await self._stack.enter_async_context(
-            connect(
-                self.servers, resolve=_no_names, jitter=random.random, open_wire=self._meter.open_wire
-            )
+            connect(self.servers, resolve=_no_names, jitter=random.random, open_wire=self._meter.open_wire)
         )
         await self._stack.enter_async_context(self.pod.up(self.directory))
 
@@ -185,12 +183,14 @@ async def _measure(number: int, servers: LoopbackEnsemble) -> list[tuple[str, fl
             await done
         meter.last = time.monotonic()
         await _calm(meter)
-        rows.extend((
-            (f"{what}, reads", meter.reads, ""),
-            (f"{what}, writes", meter.writes, ""),
-            (f"{what}, octets", meter.octets / 1e6, "MB"),
-            (f"{what}, quiet after", meter.last - began, "s"),
-        ))
+        rows.extend(
+            (
+                (f"{what}, reads", meter.reads, ""),
+                (f"{what}, writes", meter.writes, ""),
+                (f"{what}, octets", meter.octets / 1e6, "MB"),
+                (f"{what}, quiet after", meter.last - began, "s"),
+            )
+        )
 
     afresh, membership.AFRESH = membership.AFRESH, 1e6  # for now: it is no part of a change
     async with _fleet(number, servers, meter) as fleet:
@@ -207,9 +207,11 @@ async def _measure(number: int, servers: LoopbackEnsemble) -> list[tuple[str, fl
         await look("all connections are lost", meter.cut)
         meter.forget()
         await asyncio.sleep(REST)
-        rows.extend((
-            ("at rest, reads a second", meter.reads / REST, ""),
-            ("at rest, pings a second", meter.requests["Ping"] / REST, ""),
-            ("at rest, octets a second", meter.octets / REST / 1e3, "kB"),
-        ))
+        rows.extend(
+            (
+                ("at rest, reads a second", meter.reads / REST, ""),
+                ("at rest, pings a second", meter.requests["Ping"] / REST, ""),
+                ("at rest, octets a second", meter.octets / REST / 1e3, "kB"),
+            )
+        )
     return rows

@@ -7,6 +7,7 @@ import socket
 import statistics
 import struct
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -196,6 +197,40 @@ def full_table(number: int = 1_000_000) -> Iterator[Row]:
             yield f"{job}: RSS added", kind.name, speaker.running.rss() - rss, "MiB"
             yield f"{job}: until quiet", kind.name, since - began, "s"
             yield f"{job}: session still up", kind.name, float(collector.seen.closed is None), ""
+
+
+def both_ways(number: int = 1_000_000, out: int = 10_000, times: int = 3) -> Iterator[Row]:
+    """A full table comes in from one ToR while all VIPs go and come on both, again and again."""
+    feed = _table(number)
+    with beside(Vipd, ["127.0.0.2", "127.0.0.3"], vips(out), check=AT_ONCE, late=True) as speaker:
+        _all_told(speaker, out)
+        time.sleep(3)
+        rss, before = speaker.running.rss(), len(speaker.late())
+        feeder = threading.Thread(target=_feed, args=(speaker.collectors[0], feed, times), daemon=True)
+        feeder.start()
+        changes = 0
+        while feeder.is_alive() or changes % 2:
+            for collector in speaker.collectors:
+                collector.forget()
+            speaker.change(vips(out), announce=bool(changes % 2))
+            for collector in speaker.collectors:
+                collector.wait(lambda s: s.announced + s.withdrawn >= out, 120)
+            changes += 1
+        late = speaker.late()[before:]
+        job = f"{times} x {number:,} routes in, {changes} x {out:,} VIPs out"
+        yield f"{job}: the loop late, p99.9", Vipd.name, statistics.quantiles(late, n=1000)[998], "ms"
+        yield f"{job}: the loop late, worst", Vipd.name, max(late), "ms"
+        yield f"{job}: RSS added", Vipd.name, speaker.running.rss() - rss, "MiB"
+        silence = max(collector.seen.silence for collector in speaker.collectors)
+        yield f"{job}: longest silence, of 9 that are allowed", Vipd.name, silence, "s"
+        up = sum(collector.seen.closed is None for collector in speaker.collectors)
+        yield f"{job}: sessions still up, of 2", Vipd.name, float(up), ""
+
+
+def _feed(collector: Collector, feed: list[bytes], times: int) -> None:
+    for _ in range(times):
+        for start in range(0, len(feed), 200):
+            collector.send(b"".join(feed[start : start + 200]))
 
 
 def _all_told(speaker: Speaker, number: int) -> None:

@@ -103,8 +103,10 @@ class Vipd(Speaker):
         *,
         check: str | None = None,  # the keys of the check, without its URL
         loopback: bool = False,
+        late: bool = False,  # have it note how late its loop is
     ) -> None:
         super().__init__(folder, collectors, vips)
+        self._late = late
         self.service = Service() if check is not None else None
         self._check = check
         self._loopback = loopback
@@ -123,7 +125,15 @@ class Vipd(Speaker):
         lines.append(f'[api]\nlisten = "127.0.0.1:{_free_port()}"\nsocket = "{self.folder}/vipd.sock"\n')
         path = self.folder / "vipd.toml"
         path.write_text("\n".join(lines))
-        return [sys.executable, "-m", "vipd", "run", "--config", str(path)]
+        program = [str(Path(__file__).with_name("late.py"))] if self._late else ["-m", "vipd"]
+        return [sys.executable, *program, "run", "--config", str(path)]
+
+    def environment(self) -> dict[str, str]:
+        return {"VIPD_LATE": str(self.folder / "late")} if self._late else {}
+
+    def late(self) -> list[float]:
+        """Milliseconds by which its loop has been late so far, a hundredth of a second apart."""
+        return [float(line) for line in (self.folder / "late").read_text().split("\n")[:-1]]
 
     def change(self, vips: Sequence[str], *, announce: bool) -> float:
         assert self.service is not None
