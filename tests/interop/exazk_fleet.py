@@ -92,9 +92,11 @@ class Place:
         self._exabgp.wait(20)
         self._exabgp = None
 
-    def convert(self) -> None:
-        """Steps 1 and 2 of the page."""
+    def convert(self, settle: float) -> None:
+        """Step 1 of the page."""
         text = self.pod.node.run(*VIPD, "convert", "exazk", "--exabgp", self.conf, timeout=30.0)
+        assert "settle = 3.0" in text
+        text = text.replace("settle = 3.0", f"settle = {settle}")
         self.pod.file.write_text(text + '\n[drain]\nlinger = 0.2\n\n[log]\nformat = "json"\n')
         self.pod.node.run(*VIPD, "check", self.pod.file, timeout=30.0)
 
@@ -167,9 +169,9 @@ class ExazkFleet:
                 place.start_exabgp()
         self.settled()
 
-    def to_vipd(self, place: Place) -> None:
+    def to_vipd(self, place: Place, settle: float = 3.0) -> None:
         """Steps 1 to 4 of the page."""
-        place.convert()
+        place.convert(settle)
         self.zkcli("delete", f"{PATH}/{place.vip}")
         others = {other for other in self.places if other is not place}
         wait_for(lambda: others <= self.announcers(place.vip), "all others announce its VIP, too")

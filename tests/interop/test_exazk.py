@@ -61,7 +61,7 @@ def test_a_fleet_moves_pod_by_pod_and_back(fleet):
 
 def test_either_takes_over_from_the_other_and_hands_back(fleet):
     first, second, third = fleet.places
-    fleet.to_vipd(first)
+    fleet.to_vipd(first, settle=1.0)
     # ExaZK's pod fails its check: vipd and the third take its VIP, and give it back.
     second.pod.service.fail()
     wait_for(lambda: fleet.announcers(second.vip) == {first, third}, "the others announce its VIP")

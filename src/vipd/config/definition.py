@@ -75,17 +75,14 @@ def define(config: ServiceConfig, found: Definition, whole: Config, path: str) -
             reading.refuse(f"vips[{index}]", f"is taken by {owner}", vip)
         elif vip not in config.routes and not any(ip_address(vip) in net for net in config.definable.allow):
             reading.refuse(f"vips[{index}]", "is not in what `allow` of this pod's file lets it be", vip)
+    vips = frozenset(found.vips)
     values = {**policy_values(config.service), **found.policy}
     policy = read_policy(found.policy, values, config.service.times, "policy", reading)
     defined = replace(
         config,
         service=replace(policy, name=config.service.name, vips=found.vips, pins=found.pins),
         routes={vip: config.routes.get(vip, config.definable.route) for vip in found.vips},
-        checks={
-            key: check
-            for key, check in config.checks.items()
-            if check.vip is None or check.vip in set(found.vips)
-        },
+        checks={key: check for key, check in config.checks.items() if check.vip is None or check.vip in vips},
     )
     check_policy(defined, "policy", neighborhood, reading)
     for route in set(defined.routes.values()):

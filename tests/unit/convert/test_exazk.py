@@ -139,6 +139,10 @@ def test_what_is_wrong_with_a_command_line(line, sentence):
     assert sentence in str(caught.value)
 
 
+def test_of_what_is_not_said_nothing_is_noted():
+    assert of_line(shlex.split(LINE.removeprefix("-sF daemon "))).notes == []
+
+
 def test_a_line_that_cannot_be_cut():
     with pytest.raises(ConvertError, match="no closing quotation"):
         split('-c "x')
