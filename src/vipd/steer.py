@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
+from heapq import nsmallest
 from math import inf
 from operator import is_not
 from typing import Final, Never
@@ -265,22 +266,27 @@ def _tell(before: Mapping[str, Course], after: Mapping[str, Course], moved: set[
     for name in sorted(moved):
         old = before[name].announcements.verdicts if name in before else {}
         new = after[name].announcements.verdicts if name in after else {}
-        changes: dict[tuple[str | None, str | None, str], list[Vip]] = {}
+        moves: dict[tuple[int, int], list[Vip]] = {}  # by identity: ten thousand VIPs share a few verdicts
         for vip in old.keys() | new.keys():
             was, now = old.get(vip), new.get(vip)
-            if was is now or (was is not None and now is not None and was.word is now.word):
+            if was is not now:
+                moves.setdefault((id(was), id(now)), []).append(vip)
+        changes: dict[tuple[str | None, str | None, str], list[Vip]] = {}
+        for vips in moves.values():
+            was, now = old.get(vips[0]), new.get(vips[0])
+            if was is not None and now is not None and was.word is now.word:
                 continue
             change = (
                 was.word.value if was else None,
                 now.word.value if now else None,
                 now.reason if now else "not configured any more",
             )
-            changes.setdefault(change, []).append(vip)
+            changes.setdefault(change, []).extend(vips)
         for (was_word, now_word, reason), vips in changes.items():
             log.info(
                 "verdict_changed",
                 service=name,
-                vips=sorted(vips)[:10],
+                vips=nsmallest(10, vips),
                 count=len(vips),
                 old=was_word,
                 new=now_word,

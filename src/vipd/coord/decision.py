@@ -50,7 +50,9 @@ class Decision:
 
 def decide_alone(service: Service, me: Me, standing: Announcements, now: Seconds) -> Announcements:
     """Decide where no coordination is configured: by local truth alone."""
-    ranks = {vip: each.rank for vip, each in standing.verdicts.items() if each.rank is not None}
+    ranks = {}
+    if me.phase is Phase.LEAVING:  # nobody else asks, and there may be very many
+        ranks = {vip: each.rank for vip, each in standing.verdicts.items() if each.rank is not None}
     case = Case(service=service, me=me, now=now, memory=Memory(announcements=standing), standing=ranks)
     return Announcements(verdicts=_verdicts(case, _LOCAL, _alone))
 
