@@ -333,6 +333,7 @@ def test_a_definition_gives_a_fleet_a_vip_and_takes_it_back_while_the_others_sta
         assert f"Pinned to: {other.pod_id}" in fleet.vipd("why", new)
         moved = time.time()
         for text, reason in (
+            ("", "is empty"),
             ("{", "is not JSON"),
             ('{"schema": 2}', "is newer than 1"),
             (json.dumps({"schema": 1, "vips": [*VIPS, "198.51.100.1"]}), "`allow` of this pod"),
