@@ -346,6 +346,7 @@ def rfc4271_8_1_1_a_peer_that_fails_is_called_ever_later(stage):
     pod.neighbor("failing", idle_hold=0.2, idle_hold_max=1.6)
     pod.start()
     tor = pod.tor("failing")
+    pod.status(tor)  # which the first time takes until vipd can be asked
     waits, backed_off = [], []
     for _ in range(6):
         peer = tor.meet()
