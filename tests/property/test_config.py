@@ -318,10 +318,14 @@ def test_a_configuration_written_out_reads_as_the_same(path, file):
     assert replace(load(str(path), {}, machine=MACHINE), warnings=config.warnings) == config
 
 
+# Where else than in the file a service may be told of: tests/unit/config has these, for each forbids others.
+ELSEWHERE = {"layout", "exazk-path", "exazk-maintenance", "vips-from", "allow"}
+
+
 def test_what_makes_sense_has_every_key():
     assert {*INNER, *OUTER, "address", "name"} == set(schema.NEIGHBOR.keys)
     assert {*VIP, "address"} == set(schema.VIP.keys)
-    assert {*SERVICE, "name", "vips", "vip"} == set(schema.SERVICE.keys)
+    assert {*SERVICE, *ELSEWHERE, "name", "vips", "vip"} == set(schema.SERVICE.keys)
     assert {*COORDINATION, "servers", *TLS_FILES} == set(schema.COORDINATION.keys)
     assert {*TIMING, *HTTP, *TLS, "http", "tcp", "exec", "file"} == set(schema.CHECK.keys)
 
