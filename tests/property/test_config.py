@@ -145,6 +145,7 @@ CHECK = st.one_of(
     st.fixed_dictionaries({"tcp": st.sampled_from(["a:1", "[::1]:80"])}, optional=TIMING),
     st.fixed_dictionaries({"exec": ARGUMENTS | st.just("a $${B}")}, optional=TIMING),
     st.fixed_dictionaries({"file": st.just("/x y")}, optional=TIMING),
+    st.fixed_dictionaries({"nerve": st.just("/nerve")}, optional={**TIMING, "nerve-host": st.just("h")}),
 )
 VIP = {"check": st.lists(CHECK, max_size=2), "pin": NAME.filter(lambda name: name.strip(".")), **LEVERS}
 POLICY = {
@@ -327,7 +328,8 @@ def test_what_makes_sense_has_every_key():
     assert {*VIP, "address"} == set(schema.VIP.keys)
     assert {*SERVICE, *ELSEWHERE, "name", "vips", "vip"} == set(schema.SERVICE.keys)
     assert {*COORDINATION, "servers", *TLS_FILES} == set(schema.COORDINATION.keys)
-    assert {*TIMING, *HTTP, *TLS, "http", "tcp", "exec", "file"} == set(schema.CHECK.keys)
+    probes = {"http", "tcp", "exec", "file", "nerve", "nerve-host"}
+    assert {*TIMING, *HTTP, *TLS, *probes} == set(schema.CHECK.keys)
 
 
 @given(st.binary(max_size=100))
