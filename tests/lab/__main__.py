@@ -13,9 +13,11 @@ from containers import podman
 from interop.conftest import unfit
 from interop.netns import Lab, clear_leftovers
 from lab import med, report, scenarios
-from lab.fabric import MODES, Fabric, hints
+from lab.exabgp import Exabgp
+from lab.fabric import MODES, Contained, Fabric, hints
 from lab.measure import Run, run
 
+EXABGP = "exabgp"  # the mode in which ExaBGP 5 stands by, for comparison
 PID = Path("/run/vipd-lab.pid")
 
 
@@ -29,7 +31,7 @@ def main() -> int:
     failover = verbs.add_parser("failover", help="measure what a client loses")
     failover.add_argument("--only", help="part of the names of scenarios", default="")
     failover.add_argument("--runs", type=int, default=5)
-    failover.add_argument("--modes", default=",".join(MODES))
+    failover.add_argument("--modes", default=",".join((*MODES, EXABGP)))
     failover.add_argument("--write", type=Path, help="directory for failover.md and failover.svg")
     arguments = parser.parse_args()
     reasons = unfit()
@@ -52,7 +54,7 @@ def built(mode: str) -> Iterator[Fabric]:
     clear_leftovers()
     lab = Lab(quiet=True)
     try:
-        fabric = Fabric(lab, mode)
+        fabric = Fabric(lab, mode, Exabgp if mode == EXABGP else Contained)
         try:
             yield fabric
         finally:
@@ -113,7 +115,9 @@ def befallen(mode: str, arguments: argparse.Namespace) -> Iterator[tuple[str, Ru
     with built(mode) as fabric:
         fabric.start()
         for scenario in scenarios.ALL:
-            for _ in range(arguments.runs if arguments.only in scenario.name else 0):
+            if arguments.only not in scenario.name or (mode == EXABGP and not scenario.shared):
+                continue
+            for _ in range(arguments.runs):
                 try:
                     seen = run(fabric, scenario)
                 except AssertionError as error:

@@ -124,9 +124,9 @@ class Service:
 class Fabric(Fleet):
     """The whole laboratory, in one mode."""
 
-    def __init__(self, lab: Lab, mode: str = "cold") -> None:
-        assert mode in MODES, f"there is no mode {mode}; there are {', '.join(MODES)}"
+    def __init__(self, lab: Lab, mode: str = "cold", pods: type[Contained] = Contained) -> None:
         self.mode = mode
+        self._kind = pods
         super().__init__(lab)
         self.client = client_behind(lab, self.edge.node)
         self._ways()
@@ -134,7 +134,7 @@ class Fabric(Fleet):
     def _pod(self, number: int) -> Contained:
         name = ("one", "two", "three", "four")[number - 1]
         node = self._housed(name, f"10.64.0.{10 + number}")
-        return Contained(node, name, ZONES[number], number, mode=self.mode)
+        return self._kind(node, name, ZONES[number], number, mode=self.mode)
 
     def _fabric(self) -> tuple[list[Tor], Tor, Ledger]:
         """ToR i has 10.61.i.1 and .3 towards the spines; spine s has 10.60.20s.1 towards the edge."""

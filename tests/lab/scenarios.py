@@ -3,20 +3,19 @@
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from interop.bird import Bird
 from interop.fleet import SERVICE
 from interop.netns import wait_for
-from lab.fabric import PREFIXES, VIPS, Contained, Fabric
-
-WATCHED = VIPS[0]  # whose pod it befalls
+from lab.fabric import PREFIXES, Contained, Fabric
 
 
 @dataclass(frozen=True)
 class Scenario:
     name: str
     planned: bool  # then nothing may be lost
+    shared: bool = field(default=True, kw_only=True)  # whether pods without coordination know it, too
     happen: Callable[[Fabric, Contained], None]
     then: float = 2.0  # seconds for which it is watched afterwards
     before: Callable[[Fabric, Contained], None] | None = None  # what it presupposes, and is not measured
@@ -98,7 +97,7 @@ def blackhole(fabric: Fabric, pod: Contained) -> None:
 def freeze(fabric: Fabric, pod: Contained) -> None:
     """vipd stands still until others have its VIPs; the service goes on."""
     pod.signal(signal.SIGSTOP)
-    wait_for(lambda: fabric.owner(WATCHED) is not pod, "another has it", 40.0)
+    elsewhere(fabric, pod, 40.0)
     pod.signal(signal.SIGCONT)
 
 
@@ -147,11 +146,11 @@ ALL = (
     Scenario("both links cut", planned=False, happen=both_links_are_cut),
     Scenario("blackhole", planned=False, happen=blackhole),
     Scenario("vipd frozen, thawed", planned=False, happen=freeze, then=4.0),
-    Scenario("drained, undrained", planned=True, happen=drain),
-    Scenario("a fourth joins", planned=True, happen=join),
-    Scenario("ZooKeeper follower killed", planned=True, happen=zookeeper_follower),
-    Scenario("ZooKeeper leader killed", planned=True, happen=zookeeper_leader),
-    Scenario("ZooKeeper down for 15 s", planned=True, happen=zookeeper_all),
+    Scenario("drained, undrained", planned=True, shared=False, happen=drain),
+    Scenario("a fourth joins", planned=True, shared=False, happen=join),
+    Scenario("ZooKeeper follower killed", planned=True, shared=False, happen=zookeeper_follower),
+    Scenario("ZooKeeper leader killed", planned=True, shared=False, happen=zookeeper_leader),
+    Scenario("ZooKeeper down for 15 s", planned=True, shared=False, happen=zookeeper_all),
 )
 
 
