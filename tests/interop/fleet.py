@@ -3,8 +3,7 @@
     edge (BIRD) ── a1, a2 (BIRD) ── one, two      rack a
                └── b1, b2 (FRR)  ── three, four   rack b; four is a guest: off, unless a test starts it
 
-    hall: every pod and every ZooKeeper server has a port there, and so have the operators. Rack b speaks to
-    ZooKeeper over TLS.
+    hall: every pod and every ZooKeeper server has a port there, and so have the operators.
 
 Each pod has an AS of its own, so that the paths at the edge name it. What anybody said is in ledgers: at the
 edge that of the ToRs, at each pod its own.
@@ -62,9 +61,8 @@ class Server(zookeeper.Server):
 class Member(Pod):
     """A pod of the fleet."""
 
-    def __init__(self, node: Node, pod_id: str, zone: str, number: int, authority: Path | None) -> None:
+    def __init__(self, node: Node, pod_id: str, zone: str, number: int) -> None:
         super().__init__(node)
-        self._authority = authority  # of the servers' certificates; None: it speaks to them in the clear
         self.pod_id = pod_id
         self.zone = zone
         self.asn = PODS_AS + number
@@ -78,10 +76,8 @@ class Member(Pod):
         self.service: Service = self.serve()
 
     def boot(self, servers: Collection[str], **coordination: object) -> None:
-        tls = {} if self._authority is None else {"tls": True, "tls_ca": self._authority}
         self._coordination = {
-            "servers": [f"{server}:{TLS_PORT if tls else PORT}" for server in servers],
-            **tls,
+            "servers": list(servers),
             "pod_id": self.pod_id,
             "zone": self.zone,
             "session_timeout": T,
@@ -155,8 +151,7 @@ class Fleet:
         self._hall.ip("link", "set", "br0", "up")
         self.ensemble = zookeeper.Ensemble([self._server(number) for number in (1, 2, 3)])
         authority = trustme.CA()
-        for server in self.ensemble.servers:
-            server.speak_tls(authority)
+        self.ensemble.servers[-1].speak_tls(authority)
         self._authority = lab.directory / "authority.pem"
         authority.cert_pem.write_to_path(str(self._authority))
         self.operator = self._housed("operator", "10.64.0.9")
@@ -185,8 +180,7 @@ class Fleet:
     def _pod(self, number: int) -> Member:
         name = ("one", "two", "three", "four")[number - 1]
         node = self._housed(name, f"10.64.0.{10 + number}")
-        rack = RACKS[number > 2]
-        return Member(node, name, rack, number, self._authority if rack == "b" else None)
+        return Member(node, name, RACKS[number > 2], number)
 
     def _fabric(self) -> tuple[list[Tor], Tor, Ledger]:
         """ToR i has 10.61.i.1 towards the edge, and 10.62.i.2k towards pod k, which has the next.
@@ -258,6 +252,10 @@ class Fleet:
 
     def boot(self, pod: Member, **coordination: object) -> None:
         pod.boot(self.servers, **coordination)
+
+    def boot_over_tls(self, pod: Member) -> None:
+        server = f"{self.ensemble.servers[-1].address}:{TLS_PORT}"
+        pod.boot([server], tls=True, tls_ca=self._authority)
 
     @property
     def servers(self) -> list[str]:
@@ -370,13 +368,12 @@ class Fleet:
 
     def _faults(self, fault: str) -> list[tuple[Node, str]]:
         """On which machines, and what is done to packets there. Those of data bear PSH."""
-        ports = f"{{ {PORT}, {TLS_PORT} }}"
-        ours = f'oifname "hall0" tcp sport {ports} tcp flags & psh == psh'
+        ours = f'oifname "hall0" tcp sport {PORT} tcp flags & psh == psh'
         match fault:
             case "accepted, and no word said":  # in the handshake, and on connections that are there
                 return [(server.node, f"{ours} drop") for server in self.ensemble.servers]
             case "reset at the first word":
-                rule = f"tcp dport {ports} tcp flags & psh == psh reject with tcp reset"
+                rule = f"tcp dport {PORT} tcp flags & psh == psh reject with tcp reset"
                 return [(pod.node, rule) for pod in self.pods]
             case "reset once it is carried out":  # the answers to pings and to the handshake are shorter
                 rule = f"{ours} ip length > 120 reject with tcp reset"

@@ -253,6 +253,18 @@ def test_a_pod_is_drained_by_an_operator_and_has_its_share_again(fleet):
     assert not fleet.gaps(since)
 
 
+def test_a_pod_that_speaks_to_zookeeper_over_tls_has_its_share(fleet):
+    guest, since = fleet.guest, time.time()
+    fleet.boot_over_tls(guest)
+    wait_for(lambda: guest.announces() and guest.announces() == guest.mentions(), "it has a share", 40.0)
+    everybody = [pod.announces() for pod in (*fleet.pods, guest)]
+    assert frozenset().union(*everybody) == PREFIXES
+    assert guest.status()["coordination"]["connection"]["server"].endswith(":2281")
+    assert guest.stop() == 0
+    fleet.settled()
+    assert not fleet.gaps(since)
+
+
 # --- other policies ---------------------------------------------------------------------------------------
 
 
