@@ -32,8 +32,8 @@ from vipd.coord.directory import (
 from vipd.coord.exazk import Exazk
 from vipd.coord.exazk_roster import ExazkRoster
 from vipd.coord.layout import RECORD_OCTETS, write_record
-from vipd.coord.member import Record, Release, Seconds, Unreadable, View
-from vipd.coord.placement import ALGORITHMS, Algorithms
+from vipd.coord.member import Record, Release, Seconds, Unreadable, View, united
+from vipd.coord.placement import ALGORITHMS, Algorithms, rank
 from vipd.coord.roster import Roster
 from vipd.latest import Latest
 
@@ -44,6 +44,7 @@ AFRESH: Final[Seconds] = 60.0  # between two readings that believe no watch, giv
 MANY: Final = 300  # members: of more, that is longer, so that what all ask grows with them, not their square
 AGAIN: Final[tuple[Seconds, Seconds]] = (0.1, 5.0)  # after a refusal; doubles from the one to the other
 LEAVING: Final[Seconds] = 1.0  # for our record to be deleted
+BREATH: Final[Seconds] = 0.01  # between two steps of what need not be done yet
 
 Report = Callable[[str, View | None], None]  # of a service; None: we take no part in it any more
 
@@ -95,7 +96,9 @@ async def take_part(
             roster = ExazkRoster(root, service, pod, exazk)
         seat = seats[service] = Seat(directory, service, wishes, report, roster=roster, jitter=jitter)
         try:
-            await seat.keep()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(seat.keep(), name="seat")
+                group.create_task(seat.rank(), name="ranking")
         finally:
             del seats[service]
             await seat.leave()
@@ -137,7 +140,7 @@ class Seat:
         self._log = log.bind(service=service)
         self._refused = ""  # what was logged, and still stands
         self._refusals = 0  # in a row
-        self._view: View | None = None  # the newest reported
+        self._shown: Latest[View | None] = Latest(None)
         self._own: Node | None = None  # our record, as read back
         self._hint = 0  # that the newest reading knew of
         self._afresh_at: Seconds = -inf
@@ -158,6 +161,17 @@ class Seat:
             except DirectoryRefused as refused:
                 self._doubt()
                 await self._bear(refused)
+
+    async def rank(self) -> Never:
+        """Compute beforehand, step by step, what a decision would else have to at once."""
+        async for view in self._shown:
+            if view is not None:
+                told = {m.pod: m.record for m in view.members.values() if isinstance(m.record, Record)}
+                pods = [(pod, record.weight) for pod, record in told.items()]
+                vips = united(record.serves for record in told.values())
+                for _ in rank(self._service, pods, vips):
+                    await asyncio.sleep(BREATH)
+        raise AssertionError("a Latest never ends")
 
     async def leave(self) -> None:
         """Delete our record, if that can be done in time. It would go with the session, too."""
@@ -231,8 +245,13 @@ class Seat:
         self._tell(view)
         self._show(view)
 
+    @property
+    def _view(self) -> View | None:
+        """The newest reported."""
+        return self._shown.value
+
     def _show(self, view: View) -> None:
-        self._view = view
+        self._shown.set(view)
         self._report(self._service, view)
 
     def _renew(self, lease_until: Seconds) -> None:

@@ -16,6 +16,7 @@ from typing import Final
 from vipd.coord.member import Service, Standby, Takeover, Vip, united
 
 SPARE: Final = 64  # pods that may be gone before a ranking starts anew
+SCORES: Final = 1000  # computed in a millisecond or two
 
 _WORD: Final = (1 << 64) - 1
 
@@ -73,6 +74,22 @@ ALGORITHMS: Final[Algorithms] = {1: place}
 def lowest(algorithms: Algorithms, others: Iterable[int]) -> int:
     """The one to place by: the lowest that anybody present works by, so that pods of two versions agree."""
     return min((max(algorithms), *others))
+
+
+def rank(service: str, pods: Sequence[Pod], vips: Iterable[Vip]) -> Iterator[None]:
+    """Rank the pods for every VIP, before a placement asks for it; each yield: some scores were computed.
+
+    Where ten thousand VIPs meet a hundred pods, and nobody claims any, all of that would else be one step.
+    """
+    ranking = _ranking(service)
+    ranking.meet(pods)
+    done = 0
+    for vip in vips:
+        done += ranking.missing(vip)
+        ranking.of(vip)
+        if done >= SCORES:
+            done = 0
+            yield
 
 
 class _Board:
@@ -272,6 +289,11 @@ class Ranking:
         fresh = [pod for pod in pods if pod not in self._known]
         self._pods += fresh
         self._known.update(fresh)
+
+    def missing(self, vip: Vip) -> int:
+        """How many scores have not been asked for yet."""
+        known = self._orders.get(vip)
+        return len(self._pods) - (0 if known is None else len(known[1]))
 
     def of(self, vip: Vip) -> Iterator[Pod]:
         """All pods that were met."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 from structlog.testing import capture_logs
 
 from sim.loop import simulated
-from vipd.coord import layout, membership, memory
+from vipd.coord import layout, membership, memory, placement
 from vipd.coord.directory import AccessDenied, DirectoryLost
 from vipd.coord.member import Order, Phase, Record, Release, Unreadable, View, Vip
 from vipd.coord.membership import Wish, take_part
@@ -219,6 +219,16 @@ async def test_a_record_is_compared_with_what_was_read_back():
         await foreign.delete(f"{MEMBERS}/{one.view.own}")
         await pass_by()
         assert one.read_back() == record()
+
+
+@simulated
+async def test_what_a_decision_may_have_to_know_is_computed_beforehand(monkeypatch):
+    monkeypatch.setattr(placement, "SCORES", 1)
+    placement._ranking.cache_clear()
+    async with pod(memory.Tree()):
+        await pass_by(1)
+        assert {vip: placement._ranking("apex").missing(vip) for vip in BOTH} == dict.fromkeys(BOTH, 0)
+        assert len(list(placement._ranking("apex").of(ONE))) == 1
 
 
 @simulated

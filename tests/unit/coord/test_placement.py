@@ -3,8 +3,9 @@
 import pytest
 
 from siblings import ALL, A, B, C
+from vipd.coord import placement
 from vipd.coord.member import Service, Standby, Takeover, Vip
-from vipd.coord.placement import SPARE, Candidate, Line, Ranking, place, score
+from vipd.coord.placement import SPARE, Candidate, Line, Ranking, place, rank, score
 
 SERVICE = Service(name="apex", vips=(A, B, C))
 MANY = tuple(Vip(f"10.0.{n >> 8}.{n & 255}") for n in range(600))
@@ -226,6 +227,22 @@ def test_the_score_is_fixed_for_ever():
     """A pod of the next version must come to the same placement: these may never change."""
     assert [round(score(A, pod, 1), 6) for pod in ("pod-1", "pod-2")] == [2.955302, 286.291648]
     assert score(A, "pod-1", 3) == pytest.approx(3 * score(A, "pod-1", 1))
+
+
+def test_pods_are_ranked_before_that_is_asked_for_step_by_step(monkeypatch):
+    monkeypatch.setattr(placement, "SCORES", 4)
+    pods = [("p1", 1), ("p2", 1), ("p3", 2)]
+    assert len(list(rank("ranked", pods[:2], [A, B, C]))) == 1  # of six scores
+    ranking = placement._ranking("ranked")
+    assert [ranking.missing(vip) for vip in (A, B, C)] == [0, 0, 0]
+    assert list(rank("ranked", pods[:2], [A, B, C])) == []
+    ranking.meet(pods)
+    assert ranking.missing(A) == 1
+    list(rank("ranked", pods, [A, B, C]))
+    fresh = Ranking()
+    fresh.meet(pods)
+    for vip in (A, B, C):
+        assert list(ranking.of(vip)) == list(fresh.of(vip))
 
 
 def test_a_ranking_forgets_when_most_of_its_pods_are_gone():
