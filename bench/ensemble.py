@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import structlog
 from aiozk import protocol
 
-from bench.fleet import LightPod, pod_id
+from bench.fleet import LightPod, Teller, pod_id
 from bench.jobs import Row, vips
 from interop.zookeeper import LoopbackEnsemble
 from vipd.coord import membership
@@ -111,11 +111,16 @@ class _Metered(asyncio.Protocol):
         self._transport.abort()
 
 
+Kind = type[LightPod] | type[Teller]
+
+
 class Member:
     """A light pod and its session."""
 
-    def __init__(self, number: int, servers: Ensemble, all_vips: tuple[Vip, ...], meter: Meter) -> None:
-        self.pod = LightPod(pod_id(number), f"r{number % ZONES}", all_vips)
+    def __init__(
+        self, kind: Kind, number: int, servers: Ensemble, all_vips: tuple[Vip, ...], meter: Meter
+    ) -> None:
+        self.pod = kind(pod_id(number), f"r{number % ZONES}", all_vips)
         self.servers = servers
         self._meter = meter
         self._stack = AsyncExitStack()
@@ -136,12 +141,14 @@ async def _no_names(name: str) -> tuple[str, ...]:
 
 
 @asynccontextmanager
-async def _fleet(number: int, servers: LoopbackEnsemble, meter: Meter) -> AsyncIterator[list[Member]]:
+async def _fleet(
+    kind: Kind, number: int, servers: LoopbackEnsemble, meter: Meter
+) -> AsyncIterator[list[Member]]:
     ensemble = Ensemble(
         servers=tuple(Server(host=host, port=port) for host, port in servers.places()), session_timeout=T
     )
     all_vips = tuple(map(Vip, vips(VIPS)))
-    members = [Member(each, ensemble, all_vips, meter) for each in range(number)]
+    members = [Member(kind, each, ensemble, all_vips, meter) for each in range(number)]
     try:
         for first in range(0, number, AT_ONCE):
             for member in members[first : first + AT_ONCE]:
@@ -159,18 +166,18 @@ async def _calm(meter: Meter) -> None:
         await asyncio.sleep(CALM - quiet + 0.05)
 
 
-def members(number: int) -> Iterator[Row]:
+def members(number: int, kind: Kind = LightPod) -> Iterator[Row]:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     servers = LoopbackEnsemble()
     try:
-        for what, figure, unit in asyncio.run(_measure(number, servers)):
+        for what, figure, unit in asyncio.run(_measure(kind, number, servers)):
             yield f"{number} members, {VIPS} VIPs: {what}", "vipd", figure, unit
     finally:
         with contextlib.redirect_stdout(io.StringIO()):  # it prints its logs
             servers.close()
 
 
-async def _measure(number: int, servers: LoopbackEnsemble) -> list[tuple[str, float, str]]:
+async def _measure(kind: Kind, number: int, servers: LoopbackEnsemble) -> list[tuple[str, float, str]]:
     rows: list[tuple[str, float, str]] = []
     meter = Meter()
 
@@ -193,14 +200,14 @@ async def _measure(number: int, servers: LoopbackEnsemble) -> list[tuple[str, fl
         )
 
     afresh, membership.AFRESH = membership.AFRESH, 1e6  # for now: it is no part of a change
-    async with _fleet(number, servers, meter) as fleet:
+    async with _fleet(kind, number, servers, meter) as fleet:
         one = fleet[number // 2].pod
         await look("one member's session count changes", lambda: one.stand(sessions_up=1))
         await look("and changes back", lambda: one.stand(sessions_up=2))
         await look("one member's VIPs fail", lambda: one.stand(sessions_up=0))
         await look("and are served again", lambda: one.stand(sessions_up=2))
         await look("one member leaves", fleet[-1].leave)
-        fleet[-1] = Member(number - 1, fleet[0].servers, one.service.vips, meter)
+        fleet[-1] = Member(kind, number - 1, fleet[0].servers, one.vips, meter)
         await look("it joins", fleet[-1].join)
         await _calm(meter)
         membership.AFRESH = afresh

@@ -15,8 +15,8 @@ from vipd.bgp.wire import Prefix
 from vipd.config.sections import Config, CoordinationConfig, ServiceConfig, SpeakerConfig
 from vipd.coord.directory import Directory
 from vipd.coord.ensemble import Ensemble, Server
-from vipd.coord.member import Service, View, Vip
-from vipd.coord.membership import take_part
+from vipd.coord.member import Phase, Record, Service, View, Vip, one
+from vipd.coord.membership import Wish, take_part
 from vipd.facts import Facts
 from vipd.latest import Latest
 from vipd.steer import Steering
@@ -42,6 +42,7 @@ class LightPod:
             ensemble=Ensemble(servers=(Server(host="127.0.0.1", port=2181),)),
         )
         self.name = name
+        self.vips = vips
         self.service = service.service
         self.facts = Latest(
             Facts(
@@ -112,6 +113,52 @@ class LightPod:
             carried=frozenset(routes),
         )
         self.facts.set(replace(self.facts.value, standing=standing))
+
+
+class Teller:
+    """Production's membership alone: it tells what it is made to tell, and decides nothing."""
+
+    def __init__(self, name: str, zone: str, vips: tuple[Vip, ...]) -> None:
+        self.name = name
+        self.vips = vips
+        self._all = one(frozenset(vips))
+        self._view: View | None = None
+        self._wishes: Latest[Mapping[str, Wish]] = Latest({SERVICE: Wish()})
+        self._record = Record(
+            algorithm=1,
+            zone=zone,
+            weight=1,
+            phase=Phase.RUNNING,
+            sessions_up=SESSIONS,
+            sessions_configured=SESSIONS,
+            serves=self._all,
+            eligible=self._all,
+        )
+
+    @asynccontextmanager
+    async def up(self, directory: Directory) -> AsyncIterator["Teller"]:
+        async with asyncio.TaskGroup() as group:
+            part = group.create_task(
+                take_part(
+                    directory, self._wishes, self._see, root=ROOT, pod=self.name, jitter=random.random
+                )
+            )
+            try:
+                yield self
+            finally:
+                part.cancel()
+
+    def stand(self, *, sessions_up: int) -> None:
+        able = self._all if sessions_up else frozenset()
+        self._record = replace(self._record, sessions_up=sessions_up, eligible=able)
+        self._wish()
+
+    def _see(self, _: str, view: View | None) -> None:
+        self._view = view
+        self._wish()
+
+    def _wish(self) -> None:
+        self._wishes.set({SERVICE: Wish(view=self._view, record=self._record)})
 
 
 class Turns:
