@@ -153,12 +153,20 @@ async def _fleet(
         for first in range(0, number, AT_ONCE):
             for member in members[first : first + AT_ONCE]:
                 await member.join()
-            meter.last = time.monotonic()
+            there = members[: first + AT_ONCE]
+            while any(_sees(member) < len(there) for member in there):  # noqa: ASYNC110 - there are many
+                await asyncio.sleep(0.5)
             await _calm(meter)
         yield members
     finally:
+        for server in servers.servers:  # else each reads of all the others that they leave
+            server.kill()
         for member in members:
             await member.leave()
+
+
+def _sees(member: Member) -> int:
+    return 0 if member.pod.view is None else len(member.pod.view.members)
 
 
 async def _calm(meter: Meter) -> None:

@@ -122,7 +122,7 @@ class Teller:
         self.name = name
         self.vips = vips
         self._all = one(frozenset(vips))
-        self._view: View | None = None
+        self.view: View | None = None
         self._wishes: Latest[Mapping[str, Wish]] = Latest({SERVICE: Wish()})
         self._record = Record(
             algorithm=1,
@@ -154,11 +154,11 @@ class Teller:
         self._wish()
 
     def _see(self, _: str, view: View | None) -> None:
-        self._view = view
+        self.view = view
         self._wish()
 
     def _wish(self) -> None:
-        self._wishes.set({SERVICE: Wish(view=self._view, record=self._record)})
+        self._wishes.set({SERVICE: Wish(view=self.view, record=self._record)})
 
 
 class Turns:
