@@ -42,6 +42,7 @@ PURE = {
     "vipd.bgp.fsm",
     "vipd.bgp.route",
     "vipd.bgp.adj_rib_out",
+    "vipd.bgp.sightings",
     "vipd.coord.member",
     "vipd.coord.account",
     "vipd.coord.case",
@@ -54,6 +55,7 @@ PURE = {
     "vipd.coord.link",
     "vipd.coord.placement",
     "vipd.coord.trust",
+    "vipd.coord.witness",
 }
 WORLD = {
     "asyncio", "socket", "time", "random", "os", "logging", "threading", "subprocess",
@@ -63,7 +65,7 @@ WORLD = {
 # Inside bgp, strictly downwards: a module imports only from those before it.
 BGP_LADDER = [
     "iana", "errors", "peer", "wire", "capabilities", "attributes", "messages", "framing",
-    "route", "adj_rib_out", "collision", "negotiation", "fsm", "transport", "session", "speaker",
+    "route", "adj_rib_out", "sightings", "collision", "negotiation", "fsm", "transport", "session", "speaker",
 ]  # fmt: skip
 BFD_LADDER = ["packet", "peer", "demux", "fsm", "transport", "sessions"]
 SHARED = {"vipd.latest", "vipd.children", "vipd.sockaddr"}  # what packages may use beside themselves

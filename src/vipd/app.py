@@ -32,6 +32,8 @@ from vipd import __version__, api, departure, hooks, log, loopback, maintenance,
 from vipd.bfd import sessions as bfd
 from vipd.bgp import speaker
 from vipd.bgp.peer import State
+from vipd.bgp.sightings import Watch
+from vipd.bgp.wire import Prefix
 from vipd.config import Config, ConfigError, CoordinationConfig, load
 from vipd.coord.account import Insight
 from vipd.coord.member import Phase, View, Vip
@@ -93,6 +95,7 @@ class Pod:
         self._hooks = Latest(_hooks(config))
         self._addresses = Latest(_addresses(config))
         self._where = Latest(_where(config))
+        self._watch = Latest(_watch(config))
         self._siblings = Siblings(
             self._where,
             self._steering.wishes,
@@ -141,6 +144,7 @@ class Pod:
                 listen=self._listen,
                 goodbye=lambda: GOODBYE,
                 jitter=random.random,
+                watch=self._watch,
             ) as self._speaker,
             running(self._steering.follow(), self._listen_to_neighbors()),
             running(
@@ -257,6 +261,7 @@ class Pod:
         self._checks.set(_checks(config))
         self._hooks.set(_hooks(config))
         self._where.set(_where(config))
+        self._watch.set(_watch(config))
         self._facts.set(replace(self._facts.value, config=config))
         self._hear()
         self._house(config)
@@ -369,6 +374,17 @@ async def running(*parts: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         finally:
             for task in tasks:
                 task.cancel()
+
+
+def _watch(config: Config) -> Watch:
+    """What witnesses look at: every VIP of a service that listens to them, ours or not."""
+    if config.coordination is None:
+        return Watch()
+    witnessed = (service.service.vips for service in config.services if service.service.witness)
+    return Watch(
+        prefixes=frozenset(Prefix.host(vip) for vips in witnessed for vip in vips),
+        anchors=config.coordination.anchors,
+    )
 
 
 def _checks(config: Config) -> Mapping[str, Check]:

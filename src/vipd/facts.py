@@ -1,13 +1,13 @@
 """What this pod knows at one moment, and what of it concerns one service."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from vipd.bgp.route import Route
 from vipd.bgp.speaker import Standing
 from vipd.bgp.wire import Prefix
 from vipd.config import Config, ServiceConfig
-from vipd.coord.member import Me, Phase, Rank, Seconds, View, Vip
+from vipd.coord.member import Me, Phase, Rank, Seconds, Sight, View, Vip
 from vipd.health import CheckStatus
 
 SILENCE = Standing(sessions_up=0, sessions_configured=0, acknowledged={}, carried=())
@@ -32,6 +32,7 @@ class Said:
 
     acknowledged: Mapping[Vip, Rank] = field(default_factory=dict)
     carried: frozenset[Vip] = frozenset()
+    sights: tuple[Sight, ...] = ()
 
 
 UNHEARD = Said()
@@ -50,7 +51,22 @@ def said(
             if (route := routes.get(prefix)) is not None and acknowledged.get(prefix) is route
         },
         carried=frozenset(vip for vip, prefix in known if prefix in standing.carried),
+        sights=tuple(_sights(known, standing)) if service.service.witness else (),
     )
+
+
+def _sights(known: Sequence[tuple[Vip, Prefix]], standing: Standing) -> Iterator[Sight]:
+    """What each witness shows, in the service's own terms."""
+    for sights in standing.sights.values():
+        for sight in sights:
+            mine = [(vip, prefix) for vip, prefix in known if prefix.family is sight.family]
+            if mine:
+                yield Sight(
+                    vips=frozenset(vip for vip, _ in mine),
+                    seen=frozenset(vip for vip, prefix in mine if prefix in sight.seen),
+                    gone={vip: sight.gone[prefix] for vip, prefix in mine if prefix in sight.gone},
+                    clear_at=sight.clear_at,
+                )
 
 
 def me(service: ServiceConfig, facts: Facts, heard: Said = UNHEARD, stalled_at: Seconds | None = None) -> Me:
@@ -82,6 +98,7 @@ def me(service: ServiceConfig, facts: Facts, heard: Said = UNHEARD, stalled_at: 
         sessions_configured=facts.standing.sessions_configured,
         acknowledged=heard.acknowledged,
         carried=heard.carried,
+        sights=heard.sights,
         stalled_at=stalled_at,
     )
 

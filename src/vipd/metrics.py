@@ -22,7 +22,7 @@ from vipd.bfd.packet import Reason
 from vipd.bfd.packet import State as Bfd
 from vipd.bgp.peer import PeerStatus, State
 from vipd.config.sections import ServiceConfig
-from vipd.coord.account import lost
+from vipd.coord.account import lost, verified
 from vipd.coord.member import Verdict, Vip, Word
 from vipd.status import DIRECTIONS, MESSAGES, RESULTS, Observed
 from vipd.steps import Steps, batched
@@ -32,7 +32,15 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 Rows = Iterable[tuple[Sequence[str], float]]  # label values, value
 
 # The verdicts on which a pod begins to announce at rank 0.
-TAKEOVERS = (Word.ASSIGNED, Word.SUBSTITUTE, Word.STEPPED_IN, Word.LAST_RESORT, Word.HELD, Word.COLD)
+TAKEOVERS = (
+    Word.ASSIGNED,
+    Word.SUBSTITUTE,
+    Word.STEPPED_IN,
+    Word.WITNESSED,
+    Word.LAST_RESORT,
+    Word.HELD,
+    Word.COLD,
+)
 
 # What alerts are written on exists before it first happens, or increase() would not see the first one.
 # Anything else comes into being with its first occurrence.
@@ -172,6 +180,12 @@ def _of_coordination(observed: Observed) -> Iterator[Metric]:
         ("service",),
         [((name,), lost(each)) for name, each in insights],
     )
+    yield _gauge(
+        "vipd_witness_blind",
+        "VIPs of a witnessed service that this pod's neighbours could show and never have.",
+        ("service",),
+        [((name,), each.memory.blind) for name, each in insights if name in _witnessed(observed)],
+    )
     yield _counter(
         "vipd_takeovers_total",
         "VIPs that this pod has begun to announce at rank 0, by the verdict it did so on.",
@@ -182,6 +196,10 @@ def _of_coordination(observed: Observed) -> Iterator[Metric]:
             for word in TAKEOVERS
         ],
     )
+
+
+def _witnessed(observed: Observed) -> frozenset[str]:
+    return frozenset(each.service.name for each in observed.config.services if each.service.witness)
 
 
 def _rests(observed: Observed, service: ServiceConfig) -> bool:
@@ -398,6 +416,8 @@ def _of_vips(observed: Observed) -> Iterator[str]:
     if observed.config.coordination is not None:
         yield from _head("vipd_vip_role", "What this pod is to the VIP among those that share it; always 1.")
         yield from _roles(observed)
+        yield from _head("vipd_vip_verified", "Whether a sibling sees what is announced here; else absent.")
+        yield from _seen(observed)
     if observed.held is not None:
         yield from _head("vipd_vip_address_present", "Whether the VIP's address is on this machine.")
         yield from _present(observed, observed.held)
@@ -436,10 +456,17 @@ def _roles(observed: Observed) -> Iterator[str]:
                 yield f'{head}{vip}",role="{_role(verdict)}"}} 1\n'
 
 
+def _seen(observed: Observed) -> Iterator[str]:
+    for name in sorted(_witnessed(observed) & observed.insights.keys()):
+        head = f'vipd_vip_verified{{service="{_quote(name)}",vip="'
+        for vip, seen in verified(observed.insights[name], observed.now).items():
+            yield f'{head}{vip}"}} {int(seen)}\n'
+
+
 def _role(verdict: Verdict) -> str:
     if verdict.rank is None:
         return "none"
-    if verdict.word in (Word.SUBSTITUTE, Word.STEPPED_IN):
+    if verdict.word in (Word.SUBSTITUTE, Word.STEPPED_IN, Word.WITNESSED):
         return "substitute"
     if verdict.word is Word.KEEPING:
         return "keeping"

@@ -51,6 +51,7 @@ def vip(one: Sharing) -> Json:
         "standbys": list(one.standbys),
         "claims": [{"pod": each.pod, "rank": each.rank, "age": _rounded(each.age)} for each in one.claims],
         "awaited": list(one.awaited),
+        "verified": one.verified,
     }
 
 
@@ -64,6 +65,7 @@ def service(account: Account) -> Json:
         "maintenance": order(account.maintenance),
         "kept": account.kept,
         "unpinned": dict(account.unpinned),
+        "blind": account.blind,
         "members": [member(row) for row in account.members],
     }
 

@@ -166,7 +166,7 @@ class Steering:
                 view=view,
                 record=decision.record,
                 releases=decision.releases,
-                newer_than=known.stalled_at,
+                newer_than=max(_questions(known), default=None),
                 exazk=config.place,
             ),
         )
@@ -228,10 +228,17 @@ def _shows_the_same(before: View | None, view: View | None, known: Me, now: Seco
     if before is None or view is None:
         return before is view
     trusted = now < before.trusted_until <= view.trusted_until
-    asked = known.stalled_at
-    confirmed = asked is None or (before.read_at > asked) == (view.read_at > asked)
+    confirmed = all((before.read_at > asked) == (view.read_at > asked) for asked in _questions(known))
     same = replace(view, trusted_until=before.trusted_until, read_at=before.read_at) == before
     return same and (view.trusted_until == before.trusted_until or trusted) and confirmed
+
+
+def _questions(known: Me) -> Iterator[Seconds]:
+    """When ZooKeeper came to be asked: after a stall (rule 14), and for what has gone (rule 10)."""
+    if known.stalled_at is not None:
+        yield known.stalled_at
+    for sight in known.sights:
+        yield from sight.gone.values()
 
 
 def _moved(before: Course | None, after: Course | None) -> bool:

@@ -1,7 +1,9 @@
 from dataclasses import replace
 from ipaddress import IPv4Address
 
+from vipd.bgp.iana import Family
 from vipd.bgp.route import Route
+from vipd.bgp.sightings import Sight
 from vipd.bgp.speaker import Standing
 from vipd.bgp.wire import Prefix
 from vipd.config import Config, CoordinationConfig, ServiceConfig, SpeakerConfig
@@ -82,6 +84,25 @@ def test_what_concerns_siblings_is_told_only_where_there_are_any():
         carried=frozenset({ONE, TWO}),
         stalled_at=7.0,
     )
+
+
+def test_what_the_witnesses_show_is_told_in_the_words_of_the_service():
+    seen = Sight(
+        family=Family.IPV4,
+        seen=frozenset({PREFIXES[ONE], Prefix.parse("192.0.2.99")}),
+        gone={Prefix.parse("192.0.2.98"): 3.0},
+        clear_at=1.0,
+    )
+    gone = Sight(family=Family.IPV6, seen=frozenset(), gone={PREFIXES[TWO]: 2.0}, clear_at=4.0)
+    standing = Standing(
+        sessions_up=1, sessions_configured=1, acknowledged={}, carried=(), sights={"tor-a": (seen, gone)}
+    )
+    witnessed = replace(service(), service=replace(service().service, witness=True))
+    one, two = said(witnessed, standing, {}, PREFIXES).sights
+    assert (one.vips, one.seen, one.gone, one.clear_at) == ({ONE}, {ONE}, {}, 1.0)
+    assert (two.vips, two.seen, two.gone, two.clear_at) == ({TWO}, frozenset(), {TWO: 2.0}, 4.0)
+    assert said(service(), standing, {}, PREFIXES).sights == ()
+    assert said(witnessed, standing, {}, {ONE: PREFIXES[ONE]}).sights == (one,)
 
 
 def test_of_what_the_neighbours_have_only_the_routes_of_now_are_acknowledged():

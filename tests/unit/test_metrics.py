@@ -7,7 +7,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from scene import CONFIG, GUARDED, LOST, NOW, UP, V4, V6, WALL, WATCHED, observed, whole
-from shared_scene import LINK, ORDER, insight, shared, view
+from shared_scene import APEX, LINK, MEMBERS, ORDER, insight, member, shared, view
+from shared_scene import record as shared_record
 from vipd.bfd.packet import State as Bfd
 from vipd.bgp.peer import State
 from vipd.config.sections import Defined
@@ -259,6 +260,7 @@ def test_zookeeper_never_met(process):
         (Word.COLD, 1, "standby"),
         (Word.STANDBY, 1, "standby"),
         (Word.STEPPED_IN, 0, "substitute"),
+        (Word.WITNESSED, 0, "substitute"),
         (Word.KEEPING, 0, "keeping"),
         (Word.DAMPED, None, "none"),
     ],
@@ -268,6 +270,24 @@ def test_roles(process, word, rank, role):
     announcements = {"apex": Announcements(verdicts={V4: verdict})}
     metric = Page(process, shared(Insight(), announcements=announcements))
     assert metric("vipd_vip_role", service="apex", vip=V4, role=role) == 1
+
+
+WITNESSED = replace(APEX, witness=True)
+
+
+def test_what_the_witnesses_see(process):
+    sibling = member("web-8", 2, shared_record(announcing={V6: 0}, unseen=frozenset({V4})))
+    known = insight(view(MEMBERS[0], sibling, read_at=NOW - 9), service=WITNESSED, at=NOW)
+    metric = Page(process, witnessed(known))
+    assert metric("vipd_vip_verified", service="apex", vip=V4) == 0
+    assert metric("vipd_witness_blind", service="apex") == 0
+    assert not Page(process, shared(known)).of("vipd_vip_verified")
+
+
+def witnessed(known, **changes):
+    before = shared(known)
+    services = tuple(replace(each, service=WITNESSED) for each in before.config.services)
+    return replace(before, config=replace(before.config, services=services), **changes)
 
 
 def test_maintenance(process):
@@ -294,9 +314,10 @@ def test_the_document_names_every_metric_with_its_type_and_labels(process):
             r"^\| `(vipd_\w+)` \| (\w+) \|([^|]*)\|", DOCUMENT.read_text(), re.MULTILINE
         )
     }
-    known = insight(view())
+    sibling = member("web-8", 2, shared_record(unseen=frozenset()))
+    known = insight(view(MEMBERS[0], sibling), service=WITNESSED)
     defined = {"apex": Defined()}
-    scene = shared(known, held=frozenset(), definitions=defined, bfd={"tor-a": WATCHED})
+    scene = witnessed(known, held=frozenset(), definitions=defined, bfd={"tor-a": WATCHED})
     scene = replace(scene, config=replace(scene.config, bfd=GUARDED.bfd))
     text = whole(page(scene, process)).decode()
     types = dict(re.findall(r"^# TYPE (vipd_\w+) (\w+)$", text, re.MULTILINE))

@@ -85,6 +85,7 @@ def test_who_should_and_who_does():
         "standbys": [],
         "claims": [{"pod": "web-7", "rank": 0, "age": None}],
         "awaited": [],
+        "verified": None,
     }
     assert sharing(known, V6)["claims"] == [{"pod": "web-8", "rank": 0, "age": 3.0}]
     page = why(explain(told(known), V6))
@@ -312,3 +313,21 @@ def test_what_is_damped_says_for_how_long():
     assert memory.announcements.verdicts[V6].word == "DAMPED"  # web-8 serves it
     awaited = sharing(Insight(view=seen, memory=memory), V6)["awaited"]
     assert awaited == ["this pod takes part in it again after 4.0 s without a failure"]
+
+
+@pytest.mark.parametrize(
+    ("unseen", "verified", "words"),
+    [((), True, "  Seen by siblings: yes"), ((V4,), False, "  Seen by siblings: no, by none that could see")],
+)
+def test_whether_siblings_see_what_is_announced(unseen, verified, words):
+    sibling = member("web-8", 2, record(announcing={V6: 0}, unseen=frozenset(unseen)))
+    known = insight(view(MEMBERS[0], sibling, read_at=NOW - 9), at=NOW)
+    assert sharing(known, V4)["verified"] is verified
+    assert sharing(known, V6)["verified"] is None
+    assert words in why(explain(told(known), V4))
+
+
+def test_of_what_is_not_trusted_nothing_is_said():
+    sibling = member("web-8", 2, record(unseen=frozenset()))
+    known = insight(view(MEMBERS[0], sibling, read_at=NOW - 60, trusted_until=NOW - 50), at=NOW)
+    assert sharing(known, V4)["verified"] is None

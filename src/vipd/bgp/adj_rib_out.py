@@ -55,6 +55,11 @@ class AdjRibOut:
         """Every prefix that it has been told: a view, no copy."""
         return ChainMap(*(table for family, table in self._table.items() if family not in self._silent))
 
+    def tells(self, prefix: Prefix) -> bool:
+        """Whether the peer has been told of it, and not that it is gone."""
+        family = prefix.family
+        return family not in self._silent and prefix in self._table.get(family, ())
+
     def hears(self, prefix: Prefix, route: Route) -> bool:
         """Whether the peer is told of such a route."""
         family = prefix.family

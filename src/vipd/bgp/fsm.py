@@ -104,9 +104,18 @@ class Advertise:
     updates: Sequence[Update | RouteRefresh]
 
 
-Event = Start | Stop | Opened | Closed | Received | Tick | PathDown | Advertise
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """The peer is to tell whole families again (RFC 2918), if it can. Ignored unless Established."""
+
+    families: Sequence[Family]
+
+
+Event = Start | Stop | Opened | Closed | Received | Tick | PathDown | Advertise | Ask
 
 # ---- actions: what the machine asks of the shell ----
+
+NOTHING = messages.Content()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,9 +144,10 @@ class Up:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
-    """An UPDATE came and was checked."""
+    """An UPDATE came and was checked. What it tells is passed on for a witness alone."""
 
     heard: messages.Heard
+    content: messages.Content = NOTHING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,7 +210,7 @@ class Unread(NamedTuple):
 
 
 Message = Unread | Notification | Keepalive | RouteRefresh
-Step = Start | Stop | Opened | Closed | PathDown | Advertise | Expired | Message
+Step = Start | Stop | Opened | Closed | PathDown | Advertise | Ask | Expired | Message
 
 _TYPES: Final[dict[type[Message], MessageType]] = {
     Notification: MessageType.NOTIFICATION,
@@ -468,6 +478,8 @@ class Fsm:
                 return self._refresh(step)
             case Advertise(updates=updates):
                 return self._advertise(updates, now)
+            case Ask(families=families):
+                return self._ask(families)
             case _:
                 assert_never(step)
 
@@ -593,6 +605,8 @@ class Fsm:
             history.attribute_discard += 1
         elif heard.outcome is Outcome.INELIGIBLE:
             history.ineligible += 1
+        if self._config.witness:
+            return Heard(heard=heard, content=self._reader.content(body, heard))
         return Heard(heard=heard)
 
     def _refresh(self, asked: RouteRefresh) -> list[Action]:
@@ -604,6 +618,12 @@ class Fsm:
             return []
         family = asked.family
         return [Refresh(family=family)] if family in self._agreed.families else []
+
+    def _ask(self, families: Sequence[Family]) -> list[Action]:
+        if not self._agreed.route_refresh:
+            return []
+        requests = [RouteRefresh(afi=family.afi, safi=family.safi) for family in families]
+        return [self._transmit(MessageType.ROUTE_REFRESH, request.encode()) for request in requests]
 
     def _advertise(self, updates: Sequence[Update | RouteRefresh], now: Seconds) -> list[Action]:
         if not updates:

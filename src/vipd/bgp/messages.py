@@ -347,6 +347,13 @@ class _Field(NamedTuple):
     next_hop: bytes = b""  # of MP_REACH_NLRI
 
 
+class Content(NamedTuple):
+    """What an UPDATE tells of the families that were negotiated, as it counts after RFC 7606."""
+
+    withdrawn: tuple[tuple[Family, bytes], ...] = ()  # NLRI
+    announced: tuple[tuple[Family, bytes], ...] = ()  # NLRI
+
+
 class _Content(NamedTuple):
     """All NLRI of an UPDATE, of the families that were negotiated; `foreign` tells of the others."""
 
@@ -405,6 +412,16 @@ class UpdateReader:
         if body == _WITHOUT_CONTENT:
             return Heard(outcome=Outcome.ACCEPTED, end_of_rib=Family.IPV4)
         return _accepted(here, gone)
+
+    def content(self, body: bytes, heard: Heard) -> Content:
+        """Give what such an UPDATE tells, after `read` has said what came of it."""
+        withdrawn, run, nlri = _split(body)
+        found = self._content(withdrawn, self._findings.get(run) or self._find(run), nlri)
+        gone = tuple((field.family, field.nlri) for field in found.withdrawn)
+        here = tuple((field.family, field.nlri) for field in found.announced)
+        if heard.outcome in (Outcome.TREAT_AS_WITHDRAW, Outcome.INELIGIBLE):
+            return Content(withdrawn=gone + here)
+        return Content(withdrawn=gone, announced=here)
 
     def updates(self, body: bytes) -> tuple[Update, ...]:
         """Give the same UPDATE as values, after RFC 7606 had its say; at most one a family and direction.

@@ -52,6 +52,7 @@ class PeerConfig:
     graceful_restart: int | None = None
     md5_key: bytes | None = field(default=None, repr=False)
     ttl_security: int | None = None  # hops away the peer may be (RFC 5082); 1 for a direct one
+    witness: bool = False  # what it tells of some prefixes is kept (sightings.py)
     multihop: int | None = None  # TTL of what we send; None: 1 on eBGP, 64 on iBGP
 
     def goes_on_as(self, other: "PeerConfig") -> bool:

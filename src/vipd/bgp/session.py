@@ -5,6 +5,7 @@ Small tasks (dial, read, follow the routes) only put events into the inbox; one 
 
     session <peer>            the loop: every decision about this peer
     ├─ follow                 newer routes, while there is room on the wire
+    ├─ look out               another watch
     ├─ attend                 one per connection: dials, unless the peer did, then reads
     ├─ make_room              one per family, after a ROUTE-REFRESH
     └─ close                  one per connection that is hung up, for a bounded time
@@ -25,6 +26,7 @@ from vipd.bgp.collision import Side, survivor
 from vipd.bgp.fsm import (
     Action,
     Advertise,
+    Ask,
     Closed,
     Dial,
     Event,
@@ -43,9 +45,10 @@ from vipd.bgp.fsm import (
     Up,
 )
 from vipd.bgp.iana import CeaseError, ErrorCode, Family
-from vipd.bgp.messages import RouteRefresh, Update, longest
+from vipd.bgp.messages import Content, RouteRefresh, Update, longest
 from vipd.bgp.peer import Cause, Down, Negotiated, PeerConfig, PeerStatus, Seconds, State
 from vipd.bgp.route import LocRib, Policy, Route, next_hop_self
+from vipd.bgp.sightings import Sight, Sightings, Watch
 from vipd.bgp.wire import Prefix
 from vipd.latest import Latest
 
@@ -162,7 +165,12 @@ class Configured:
     config: PeerConfig
 
 
-Incoming = Happened | Called | Lost | Newer | Again | Configured
+@dataclass(frozen=True, slots=True)
+class Otherwise:
+    """Something else is watched."""
+
+
+Incoming = Happened | Called | Lost | Newer | Again | Configured | Otherwise
 
 
 class Session:
@@ -179,6 +187,7 @@ class Session:
         farewell: Callable[[], Stop],
         progressed: Callable[[], None] = lambda: None,
         history: History | None = None,
+        watch: Latest[Watch] | None = None,
     ) -> None:
         """Make a session at rest; `run` starts it.
 
@@ -189,8 +198,9 @@ class Session:
             jitter: draws from [0, 1).
             report: told whenever the state changes.
             farewell: how to stop, asked when `run` is cancelled.
-            progressed: told whenever more was said, or acknowledged, or the session went.
+            progressed: told whenever more was said, acknowledged or seen, or the session went.
             history: counters and the last error of an earlier session with this peer, carried on.
+            watch: what to keep of what it tells, if the peer is a witness.
         """
         self._config = config
         self._rib = rib
@@ -200,6 +210,7 @@ class Session:
         self._farewell = farewell
         self._progressed_too = progressed
         self._history = History() if history is None else history
+        self._watch = Latest(Watch()) if watch is None else watch
         self._log = structlog.get_logger().bind(peer=config.name)
         self._inbox: asyncio.Queue[Incoming] = asyncio.Queue()
         self._group = asyncio.TaskGroup()
@@ -211,6 +222,7 @@ class Session:
         # While Established:
         self._speaking: Line | None = None
         self._adj_rib_out: AdjRibOut | None = None
+        self._sightings: Sightings | None = None  # of a witness
         self._unsaid: deque[Update | RouteRefresh] = deque()
         self._told: LocRib | None = None
         self._under_way: list[Mapping[Prefix, Route]] = []  # routes, in the order in which they were told
@@ -239,6 +251,10 @@ class Session:
     def told(self) -> Collection[Prefix]:
         """Every prefix that the peer has been told over the present session."""
         return () if self._adj_rib_out is None else self._adj_rib_out.told
+
+    def sights(self) -> tuple[Sight, ...]:
+        """What the peer shows of what is watched; nothing, unless it is a witness and there is a session."""
+        return () if self._sightings is None else self._sightings.sights()
 
     def to_hear(self, prefix: Prefix, route: Route) -> bool:
         """Whether the peer is there, and is one that is told this."""
@@ -278,6 +294,8 @@ class Session:
             async with self._closings, self._group:
                 self._group.create_task(self._follow(), name=f"follow {self._config.name}")
                 self._group.create_task(self._confirm(), name=f"confirm {self._config.name}")
+                if self._config.witness:
+                    self._group.create_task(self._look_out(), name=f"look out {self._config.name}")
                 try:
                     self._take(self._line, Start())
                     await self._work()
@@ -339,6 +357,8 @@ class Session:
                     self._tell(self._adj_rib_out.refresh(family))
             case Configured(config):
                 self._adopt(config)
+            case Otherwise():
+                self._watch_anew()
             case _:
                 assert_never(incoming)
 
@@ -371,9 +391,10 @@ class Session:
                 self._hang_up(line)
             case Up(negotiated=negotiated):
                 self._established(line, negotiated)
-            case Heard(heard=heard):
+            case Heard(heard=heard, content=content):
                 if heard.text:
                     self._refused(heard.outcome, heard.text)
+                self._see(content, heard.end_of_rib)
             case Refresh(family=family):
                 self._make_room(line, family)
             case Down():
@@ -508,6 +529,24 @@ class Session:
             self._inbox.put_nowait(Newer())
             await self._inbox.join()
 
+    # ---- what the peer shows ----
+
+    def _see(self, content: Content, end_of_rib: Family | None) -> None:
+        if self._sightings is not None and self._sightings.hear(content, end_of_rib, self._now()):
+            self._progressed_too()
+
+    async def _look_out(self) -> None:
+        async for _ in self._watch:
+            self._inbox.put_nowait(Otherwise())
+
+    def _watch_anew(self) -> None:
+        if self._speaking is None or self._sightings is None:
+            return
+        families = self._sightings.watch(self._watch.value, self._now())
+        if families:
+            self._take(self._speaking, Ask(families=families))
+        self._progressed_too()
+
     async def _confirm(self) -> Never:
         """Notice when the peer has acknowledged all that was said."""
         while True:
@@ -558,6 +597,8 @@ class Session:
                 announced=sum(len(update.announced) for update in updates),
                 withdrawn=sum(len(update.withdrawn) for update in updates),
             )
+        if self._sightings is not None:
+            self._sightings.speak(updates)
         self._unsaid.extend(said)
         self._say()
 
@@ -586,6 +627,9 @@ class Session:
         self._up_since = self._now()
         next_hops = next_hop_self(connection.local_address, extended=negotiated.extended_next_hop)
         self._adj_rib_out = AdjRibOut(self._config, negotiated, next_hops)
+        if self._config.witness:
+            tells = self._adj_rib_out.tells
+            self._sightings = Sightings(self._watch.value, negotiated.families, tells, self._now())
         self._logged.clear()
         self._faults.clear()
         self._log.info(
@@ -623,7 +667,7 @@ class Session:
                 case Cause.CLOSED if line is not self._speaking:
                     self._log.warning("session_failed", state=before, reason=down.text)
         if line is self._speaking:
-            self._speaking = self._adj_rib_out = self._told = None
+            self._speaking = self._adj_rib_out = self._sightings = self._told = None
             self._acknowledged = False
             self._unsaid.clear()
             self._under_way.clear()

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from vipd import children
@@ -13,6 +13,7 @@ from vipd.bgp.iana import CeaseError
 from vipd.bgp.peer import PeerConfig, PeerStatus, Seconds, State
 from vipd.bgp.route import LocRib, Route
 from vipd.bgp.session import Connection, Dialer, Session
+from vipd.bgp.sightings import Sight, Watch
 from vipd.bgp.wire import Prefix
 from vipd.latest import Latest
 
@@ -24,12 +25,13 @@ Listen = Callable[[str, int, Latest[Peers], Answer], Coroutine[Any, Any, None]] 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """How far what is to be said has come."""
+    """How far what is to be said has come, and what is seen of what others say."""
 
     sessions_up: int  # Established
     sessions_configured: int
     acknowledged: Mapping[Prefix, Route]  # by every Established session that is told of it, octet for octet
     carried: Collection[Prefix]  # told over some Established session, whichever route
+    sights: Mapping[str, tuple[Sight, ...]] = field(default_factory=dict)  # of those that are witnesses
 
 
 class Speaker:
@@ -43,6 +45,7 @@ class Speaker:
         goodbye: Callable[[], str],
         jitter: Callable[[], float],
         dial: Dialer,
+        watch: Latest[Watch],
     ) -> None:
         self.changed: Latest[Mapping[str, State]] = Latest({})
         self.progress = Latest(0)  # grows whenever `standing` may differ
@@ -51,6 +54,7 @@ class Speaker:
         self._goodbye = goodbye
         self._jitter = jitter
         self._dial = dial
+        self._watch = watch
         self._began: Seconds = asyncio.get_running_loop().time()
         self._sessions: dict[str, Session] = {}
         self._histories: dict[str, History] = {}
@@ -83,6 +87,11 @@ class Speaker:
             sessions_configured=len(self._peers.value),
             acknowledged=found,
             carried=frozenset().union(*(session.told() for session in up)),
+            sights={
+                name: sights
+                for name, session in self._sessions.items()
+                if self._is_up(name) and (sights := session.sights())
+            },
         )
 
     async def flushed(self) -> None:
@@ -113,6 +122,7 @@ class Speaker:
             farewell=lambda: self._farewell(name, config),
             progressed=self._progressed,
             history=self._histories.setdefault(name, History()),
+            watch=self._watch,
         )
         try:
             await session.run()
@@ -155,6 +165,7 @@ async def speak(
     jitter: Callable[[], float],
     dial: Dialer = transport.dial,
     listener: Listen = transport.listen,
+    watch: Latest[Watch] | None = None,
 ) -> AsyncIterator[Speaker]:
     """Tell every peer what the rib holds, whatever becomes of either, until the context is left.
 
@@ -166,8 +177,16 @@ async def speak(
         jitter: draws from [0, 1).
         dial: opens a connection.
         listener: listens for ever on one endpoint.
+        watch: what to keep of what witnesses tell.
     """
-    speaker = Speaker(peers, rib, goodbye=goodbye, jitter=jitter, dial=dial)
+    speaker = Speaker(
+        peers,
+        rib,
+        goodbye=goodbye,
+        jitter=jitter,
+        dial=dial,
+        watch=Latest(Watch()) if watch is None else watch,
+    )
     doors: Latest[Mapping[Endpoint, None]] = Latest({})
 
     async def keep_door(endpoint: Endpoint, _: None) -> None:

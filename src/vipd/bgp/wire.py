@@ -1,6 +1,7 @@
 """Octets: bounds-checked reading, and the NLRI form of a prefix."""
 
 import ipaddress
+from collections.abc import Collection, Iterator
 from typing import Final, NamedTuple, Self
 
 from vipd.bgp.iana import Family
@@ -100,6 +101,23 @@ def count_prefixes(family: Family, nlri: bytes) -> int:
     if at != end:
         raise Overrun(f"prefix {count} of {end} octets of {family} NLRI has too many bits")
     return count
+
+
+def pick_prefixes(
+    family: Family, nlri: bytes, wanted: Collection[Prefix], lengths: Collection[int]
+) -> Iterator[Prefix]:
+    """Find those that are wanted in a field of NLRI that `count_prefixes` has checked.
+
+    `lengths` are theirs, in bits: of a whole table only what has one of them is looked at closer.
+    """
+    strides = _STRIDES[family]
+    at = 0
+    while at < len(nlri):
+        start, at = at, at + strides[nlri[at]]
+        if nlri[start] in lengths:
+            (prefix,) = split_prefixes(family, nlri[start:at])
+            if prefix in wanted:
+                yield prefix
 
 
 def split_prefixes(family: Family, nlri: bytes) -> tuple[Prefix, ...]:

@@ -2,12 +2,15 @@
 
 import re
 import socket
+from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from vipd.bgp.iana import Family
+from vipd.bgp.sightings import DEFAULT_ROUTES
+from vipd.bgp.wire import Prefix
 from vipd.config.problems import Refused
 from vipd.config.sections import Endpoint
-from vipd.config.values import Reader
+from vipd.config.values import Reader, listing
 from vipd.coord.ensemble import Server, check_path
 from vipd.coord.member import Vip
 
@@ -69,6 +72,24 @@ def pins(pod: Reader[str]) -> Reader[dict[Vip, str]]:
         return found
 
     return read
+
+
+def anchors(value: object) -> Mapping[Family, Prefix]:
+    """What a router has while it reaches the fabric: of each family a prefix, or else the default route."""
+    found: dict[Family, Prefix] = {}
+    for prefix in listing(_prefix, "prefixes")(value):
+        if prefix.family in found:
+            both = f"{found[prefix.family]} and {prefix}"
+            raise Refused(f"must have one {prefix.family} prefix at most, not {both}")
+        found[prefix.family] = prefix
+    return {**DEFAULT_ROUTES, **found}
+
+
+def _prefix(value: object) -> Prefix:
+    try:
+        return Prefix.parse(str(value))
+    except ValueError as error:
+        raise Refused(f'must be a prefix, "10.0.0.0/8": {error}') from None
 
 
 def address(value: object) -> Address:

@@ -38,6 +38,7 @@ def read_coordination(table: object, reading: Reading) -> CoordinationConfig | N
         zone=values["zone"],
         weight=values["weight"],
         grace=values["grace"],
+        anchors=values["witness-anchor"],
         auth_file=values["auth-file"],
         tls=tls,
     )

@@ -93,7 +93,7 @@ def load(
     return Config(
         path=path,
         speaker=SpeakerConfig(local_as=speaker["local-as"], router_id=ours, listen=speaker["listen"]),
-        neighbors={name: replace(peer, router_id=ours) for name, peer in found.peers.items()},
+        neighbors={name: _known(peer, ours, services) for name, peer in found.peers.items()},
         policies=found.policies,
         bfd=found.bfd,
         services=services,
@@ -119,6 +119,16 @@ def _pod_id(coordination: CoordinationConfig | None, *, coordinated: bool) -> st
     if not coordinated:
         return None
     return "" if coordination is None else coordination.pod_id
+
+
+def _known(peer: PeerConfig, router_id: IPv4Address, services: Iterable[ServiceConfig]) -> PeerConfig:
+    """Return a neighbour with what other sections say of it.
+
+    FRR sends no End-of-RIB unless graceful restart is offered, if for no family (RFC 4724 section 3).
+    """
+    if not any(service.service.witness for service in services):
+        return replace(peer, router_id=router_id)
+    return replace(peer, router_id=router_id, witness=True, graceful_restart=peer.graceful_restart or 0)
 
 
 def _times(

@@ -47,6 +47,7 @@ def read_policy(
         coordination_loss=CoordinationLoss(values["coordination-loss"]),
         cold_start=ColdStart(values["cold-start"]),
         min_sessions=values["min-sessions"],
+        witness=values["witness"],
         times=replace(
             times,
             settle=values["settle"],

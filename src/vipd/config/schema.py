@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from vipd.bgp.iana import Family
+from vipd.bgp.sightings import DEFAULT_ROUTES
 from vipd.config.addresses import (
+    anchors,
     endpoint,
     interface,
     neighbor,
@@ -138,6 +140,7 @@ POLICY: Final = (
     Key("coordination-loss", '`"hold"`, `"own"` or `"withdraw"`', choice(CoordinationLoss), "hold"),
     Key("cold-start", '`"all"`, `"pinned"` or `"none"`', choice(ColdStart), "all"),
     Key("min-sessions", "integer, 1 to 255", integer(1, 255), 1),
+    Key("witness", "boolean", boolean, default=False),
     Key("settle", "number, seconds", seconds(0, 60), 1.0),
     Key("claim-timeout", "number, seconds", seconds(0.1, 3600), 2.0),
     Key("handback-delay", "number, seconds", seconds(0, 3600), 5.0),
@@ -171,7 +174,6 @@ _PEER_KEYS: Final = (
 )
 _CHECKS: Final = Key("check", "tables `[[service.check]]`", tables, (), "none")
 _MD5: Final = {"md5-password": "must not stand in this file: put it into one of its own, md5-password-file"}
-_LATER: Final = dict.fromkeys(("witness", "witness-anchor"), "is not in this version")
 _PIN: Final = {"pin": "is of one VIP, and so belongs into [[service.vip]]; it needs [coordination]"}
 
 SPEAKER: Final = section(
@@ -206,7 +208,7 @@ SERVICE: Final = section(
     Key("on-change-timeout", "number, seconds", seconds(0.1, 3600), 10.0),
     Key("require-address", "boolean", boolean, None, "`manage` of `[loopback]`"),
     *POLICY,
-    strangers=_PIN | _LATER,
+    strangers=_PIN,
 )
 VIP: Final = section(
     "[[service.vip]]",
@@ -246,6 +248,7 @@ COORDINATION: Final = section(
     Key("weight", "integer, 1 to 1000000", integer(1, WEIGHT_MAX), 1),
     Key("session-timeout", "number, seconds", seconds(SHORTEST, LONGEST), 3.0),
     Key("grace", "number, seconds", seconds(0, 3600), 10.0),
+    Key("witness-anchor", "list of prefixes", anchors, DEFAULT_ROUTES, '["0.0.0.0/0", "::/0"]'),
     Key("auth-file", "absolute path", path, None, "none"),
     Key("tls", "boolean", boolean, default=False),
     Key("tls-ca", "absolute path", path, None, "the system's"),
@@ -256,7 +259,7 @@ COORDINATION: Final = section(
         "auth": "must not stand in this file: put it into one of its own, auth-file",
         "chroot": 'stands behind the servers: "host:port,host:port/chroot"',
         "layout": "is of one service, and so belongs into [[service]]",
-        **_LATER,
+
     },
 )
 DEFINITION: Final = section(

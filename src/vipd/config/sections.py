@@ -8,8 +8,11 @@ from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Network
 
 from vipd.bfd.peer import BfdPeer
+from vipd.bgp.iana import Family
 from vipd.bgp.peer import PeerConfig
 from vipd.bgp.route import Policy, Route
+from vipd.bgp.sightings import DEFAULT_ROUTES
+from vipd.bgp.wire import Prefix
 from vipd.coord.ensemble import Ensemble
 from vipd.coord.exazk import Exazk
 from vipd.coord.member import Service, Vip
@@ -100,6 +103,7 @@ class CoordinationConfig:
     zone: str = ""  # rack; "": not told
     weight: int = 1
     grace: Seconds = 10.0  # from start, before the pod does without ZooKeeper
+    anchors: Mapping[Family, Prefix] = field(default_factory=lambda: DEFAULT_ROUTES)  # of witnesses
     auth_file: str | None = None  # that of the credentials
     tls: TlsConfig | None = None  # None: in the clear
 

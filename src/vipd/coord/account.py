@@ -6,7 +6,7 @@ From what a pod decided by, or from what a bystander reads. Nothing is decided h
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from vipd.coord import trust
+from vipd.coord import trust, witness
 from vipd.coord.case import NOBODY, Memory
 from vipd.coord.handover import first
 from vipd.coord.member import (
@@ -43,6 +43,7 @@ class Sharing:
     standbys: tuple[str, ...] = ()
     claims: tuple[Claim, ...] = ()
     awaited: tuple[str, ...] = ()  # sentences: what has to happen before it is as it should be
+    verified: bool | None = None  # whether a sibling's routers show what we announce; None: none can tell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +81,7 @@ class Account:
     kept: bool = False  # that order stood in a tree that has vanished
     unpinned: Mapping[Vip, str] = field(default_factory=dict)  # pins to pods that are not there
     vips: Mapping[Vip, Sharing] = field(default_factory=dict)
+    blind: int = 0  # VIPs that were never seen, so that rule 10 says nothing of them
     outage: Seconds | None = None  # for how long the view has not been trusted; None: it is, or never was
 
 
@@ -99,6 +101,25 @@ def trusted(insight: Insight) -> bool:
 def lost(insight: Insight) -> bool:
     """Whether it was believed once, and is not now: what the pod has, it keeps (rule 6)."""
     return insight.memory.outage is not None
+
+
+def verified(insight: Insight, now: Seconds) -> Mapping[Vip, bool]:
+    """Whether siblings see what this pod announces at rank 0; what nobody could see is left out."""
+    memory = insight.memory
+    records = _records(trust.siblings(memory.trust))
+    found = {vip: _verified(memory, vip, records, now) for vip in memory.announcements.verdicts}
+    return {vip: each for vip, each in found.items() if each is not None}
+
+
+def _records(siblings: Iterable[trust.Sibling]) -> tuple[Record, ...]:
+    return tuple(sibling.record for sibling in siblings if sibling.registered)
+
+
+def _verified(memory: Memory, vip: Vip, records: Sequence[Record], now: Seconds) -> bool | None:
+    verdict = memory.announcements.verdicts.get(vip)
+    if verdict is None or verdict.rank != 0 or not memory.trust.trusted:
+        return None
+    return witness.verified(vip, records, now - verdict.since)
 
 
 def awaits_grace(service: Service, insight: Insight, now: Seconds) -> bool:
@@ -148,6 +169,7 @@ def account(service: Service, pod: str, insight: Insight, now: Seconds) -> Accou
         kept=known.maintenance.kept,
         unpinned={vip: pin for vip, pin in service.pins.items() if believed and pin not in present},
         vips=_Vips(service, pod, memory, siblings, now),
+        blind=memory.blind,
         outage=None if known.trusted or believed is None else max(0.0, now - trust.ends(believed)),
     )
 
@@ -174,7 +196,7 @@ def survey(service: Service, view: View, now: Seconds) -> Account:
     ]
     algorithm = min((each.record.algorithm for each in found), default=max(ALGORITHMS))
     place = ALGORITHMS.get(algorithm)  # pods that are all newer than we have one of their own
-    lines = {} if place is None else place(service, candidates, frozenset())
+    lines = {} if place is None else place(service, candidates, frozenset(witness.relieved(found)))
     claims: dict[Vip, list[Claim]] = {}
     for sibling in found:
         for vip, rank in sibling.record.announcing.items():
@@ -211,6 +233,7 @@ class _Vips(Mapping[Vip, Sharing]):
         self._pod = pod
         self._memory = memory
         self._siblings = siblings
+        self._records = _records(siblings)
         self._now = now
         self._waits = _Waits(service, memory, now)
 
@@ -222,6 +245,7 @@ class _Vips(Mapping[Vip, Sharing]):
             standbys=line.standbys,
             claims=_in_order(self._claims(vip)),
             awaited=self._waits.of(vip, line),
+            verified=_verified(self._memory, vip, self._records, self._now),
         )
 
     def __iter__(self) -> Iterator[Vip]:

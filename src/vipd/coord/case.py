@@ -4,12 +4,12 @@
 follows from the case is in decision.py.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from vipd.coord import damping, handover, trust
+from vipd.coord import damping, handover, trust, witness
 from vipd.coord.damping import Damping
-from vipd.coord.handover import Heard, Receipt, Silence
+from vipd.coord.handover import Heard, Receipt, Silence, Stamp
 from vipd.coord.layout import policy_digest
 from vipd.coord.member import (
     Announcements,
@@ -27,6 +27,7 @@ from vipd.coord.member import (
 )
 from vipd.coord.placement import Algorithms, Candidate, Line, lowest
 from vipd.coord.trust import Sibling, Trust
+from vipd.coord.witness import Shown, Witness
 
 NOBODY = Line()
 
@@ -59,6 +60,9 @@ class Memory:
     drained: Mapping[Vip, Seconds] = field(default_factory=dict)  # for how long another could have had it
     leaving_since: Seconds | None = None
     placed: tuple[object, Mapping[Vip, Line]] = (None, {})  # the last placement, and what it rests on
+    siblings: tuple[Candidate, ...] = ()  # who stood for it beside us, by the last trusted view
+    witness: Witness = field(default_factory=Witness)
+    blind: int = 0  # VIPs that our routers could show, and never have
     algorithm: int | None = None  # that it was made by
     policy: tuple[Service | None, str] = (None, "")  # a service, and the digest of its policy
 
@@ -83,6 +87,8 @@ class Case:
     lines: Mapping[Vip, Line] = field(default_factory=dict)
     mine: frozenset[Vip] = frozenset()  # assigned to us
     silent: Mapping[Vip, str] = field(default_factory=dict)  # who of the others is passed over (rule 4)
+    lost: Mapping[Vip, str] = field(default_factory=dict)  # whom the routers have lost (rule 10)
+    shown: Shown = field(default_factory=Shown)
     receipts: Mapping[Vip, Receipt] = field(default_factory=dict)  # of what stands and is not assigned to us
     own: Mapping[Vip, Rank] | None = None  # our claims as read back; None: we cannot tell
 
@@ -121,6 +127,7 @@ def look(
     flaps = damping.observe(
         before.damping, fit, vips, deliberate=phase is not Phase.RUNNING, now=now, times=service.times
     )
+    shown = witness.put_together(service, me.sights, standing, now)
     case = Case(
         service=service,
         me=me,
@@ -134,6 +141,7 @@ def look(
             damping=flaps,
             passed_once=passed_once,
             leaving_since=_leaving_since(me, before, now),
+            blind=len(shown.blind),
             policy=before.policy if before.policy[0] is service else (service, policy_digest(service)),
         ),
         standing=standing,
@@ -141,6 +149,7 @@ def look(
         serves=vips,
         eligible=fit if on_duty else frozenset(),
         suspect=one((here - passing) & passed_once) if connected and on_duty else frozenset(),
+        shown=shown,
     )
     return _connected(case, known.view, before) if known.trusted and known.view is not None else _lost(case)
 
@@ -208,8 +217,18 @@ def _connected(case: Case, view: View, before: Memory) -> Case:
     stamps = {pod: handover.stamp(seat) for pod, seat in seats.items()}
     own = view.members[view.own]
     silence = handover.pass_over(before.silence, stamps, claimed, claim_timeout=timeout, now=now)
+
+    def suspects(vip: Vip, gone_at: Seconds) -> Iterator[tuple[str, Seconds]]:
+        """Who claims it; who has begun to since it went may be on the way to the routers that we see."""
+        for pod, seat in seats.items():
+            since = heard[seat.name].since.get(vip)
+            if since is not None:
+                yield pod, gone_at if since <= gone_at else since + timeout
+
+    watched = _convict(case, before, suspects, stamps, read_at=view.read_at)
     algorithm = lowest(case.algorithms, (sibling.record.algorithm for sibling in others))
-    placed = _placed(before, case, algorithm, candidates, silence)
+    passed_over = frozenset((*silence.passed_over, *watched.passed_over, *witness.relieved(others)))
+    placed = _placed(before, case, algorithm, candidates, passed_over)
     lines = placed[1]
     mine = frozenset(vip for vip in service.vips if seated and me.pod in lines.get(vip, NOBODY).assigned)
     receipts = {
@@ -237,12 +256,15 @@ def _connected(case: Case, view: View, before: Memory) -> Case:
             drained=_drained(case, before, lines),
             placed=placed,
             algorithm=algorithm,
+            siblings=tuple(candidate for candidate in candidates if candidate.pod != me.pod or not seated),
+            witness=watched,
         ),
         excused=again | (case.suspect & mine),
         seats=seats,
         lines=lines,
         mine=mine,
-        silent=_silent(silence),
+        silent=_pods(silence.passed_over),
+        lost=_pods(watched.passed_over),
         receipts=receipts,
         own=own.record.announcing if isinstance(own.record, Record) and not view.unread_write else None,
     )
@@ -275,7 +297,6 @@ def _candidates(
     seated: bool,
 ) -> tuple[Candidate, ...]:
     """All that count, as their records say; ourselves, as we are. Rule 12 may add those whose check fails."""
-    me = case.me
     able = {pod: _able(seat, drains) for pod, seat in seats.items()}
     desperate: frozenset[Vip] = frozenset()
     if case.service.last_resort is LastResort.KEEP:
@@ -295,17 +316,20 @@ def _candidates(
         for pod, seat in seats.items()
     ]
     if seated:
-        found.append(
-            Candidate(
-                pod=me.pod,
-                zone=me.zone,
-                weight=me.weight,
-                whole=me.sessions_up >= me.sessions_configured,
-                eligible=_with(case.eligible, desperate, case.suspect),
-                claims=handover.first(case.memory.claims),
-            )
-        )
+        found.append(_ourselves(case, _with(case.eligible, desperate, case.suspect)))
     return tuple(found)
+
+
+def _ourselves(case: Case, eligible: frozenset[Vip]) -> Candidate:
+    me = case.me
+    return Candidate(
+        pod=me.pod,
+        zone=me.zone,
+        weight=me.weight,
+        whole=me.sessions_up >= me.sessions_configured,
+        eligible=eligible,
+        claims=handover.first(case.memory.claims),
+    )
 
 
 def _able(seat: Sibling, drains: frozenset[str]) -> frozenset[Vip]:
@@ -318,20 +342,38 @@ def _with(able: frozenset[Vip], desperate: frozenset[Vip], suspect: frozenset[Vi
 
 
 def _placed(
-    before: Memory, case: Case, algorithm: int, candidates: Sequence[Candidate], silence: Silence
+    before: Memory,
+    case: Case,
+    algorithm: int,
+    candidates: Sequence[Candidate],
+    passed_over: frozenset[tuple[Vip, str]],
 ) -> tuple[object, Mapping[Vip, Line]]:
     """Place anew, or as before where nothing that counts has changed."""
-    passed_over = frozenset(silence.passed_over)
     question = (case.service, algorithm, candidates, passed_over)
     if before.placed[0] == question:
         return before.placed
     return question, case.algorithms[algorithm](case.service, candidates, passed_over)
 
 
-def _silent(silence: Silence) -> Mapping[Vip, str]:
+def _convict(
+    case: Case,
+    before: Memory,
+    suspects: Callable[[Vip, Seconds], Iterable[tuple[str, Seconds]]],
+    stamps: Mapping[str, Stamp],
+    *,
+    read_at: Seconds | None,
+) -> Witness:
+    times, now = case.service.times, case.now
+    known = witness.look_out(before.witness, case.shown, stamps, times, now)
+    gone = case.shown.gone
+    return witness.convict(known, gone, suspects, stamps, read_at=read_at, times=times, now=now)
+
+
+def _pods(passed_over: Iterable[tuple[Vip, str]]) -> Mapping[Vip, str]:
+    """Who is passed over, by VIP, as a clause."""
     pods: dict[Vip, list[str]] = {}
-    for vip, silent in sorted(silence.passed_over):
-        pods.setdefault(vip, []).append(silent)
+    for vip, pod in sorted(passed_over):
+        pods.setdefault(vip, []).append(pod)
     return {vip: ", ".join(names) for vip, names in pods.items()}
 
 
@@ -359,11 +401,40 @@ def _lost(case: Case) -> Case:
     if outage is None and memory.trust.view is not None:
         outage = _outage(case, memory.trust.view)
     silence = Silence(passed_over=memory.silence.passed_over)
-    return replace(
+    case = replace(
         case,
         memory=replace(memory, outage=outage, silence=silence),
         excused=memory.last_resort & case.suspect,
     )
+    algorithm = memory.algorithm
+    return case if algorithm is None else _witnessing(case, algorithm)
+
+
+def _witnessing(case: Case, algorithm: int) -> Case:
+    """Rule 10: what the routers have lost goes to the next in line by the last trusted view."""
+    memory = case.memory
+    seats = trust.counted(trust.siblings(memory.trust))
+    stamps = {pod: handover.stamp(seat) for pod, seat in seats.items() if pod != case.me.pod}
+    timeout = case.service.times.claim_timeout
+    lines = memory.placed[1]
+
+    def suspects(vip: Vip, gone_at: Seconds) -> Iterator[tuple[str, Seconds]]:
+        """Who claimed it, or else was assigned it; then, one after another, who might have taken it since."""
+        claimed = [pod for pod in stamps if seats[pod].record.announcing.get(vip) == 0]
+        assigned = lines.get(vip, NOBODY).assigned
+        last = memory.witness.convictions.get(vip)
+        yield from ((pod, gone_at) for pod in claimed or assigned)
+        if last is not None and last.at >= gone_at:
+            yield from ((pod, last.at + timeout) for pod in assigned)
+
+    watched = _convict(case, memory, suspects, stamps, read_at=None)
+    case = replace(case, memory=replace(memory, witness=watched), lost=_pods(watched.passed_over))
+    if not watched.passed_over:
+        return case
+    passed_over = frozenset((*memory.silence.passed_over, *watched.passed_over))
+    candidates = (*memory.siblings, _ourselves(case, case.eligible))
+    placed = _placed(memory, case, algorithm, candidates, passed_over)
+    return replace(case, memory=replace(case.memory, placed=placed), lines=placed[1])
 
 
 def _outage(case: Case, view: View) -> Outage:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from math import inf
 from typing import Final
 
-from vipd.coord import trust
+from vipd.coord import trust, witness
 from vipd.coord.case import NOBODY, Case, Memory, look, remember
 from vipd.coord.member import (
     Announcements,
@@ -176,6 +176,16 @@ def _waiting(case: Case, vip: Vip) -> Ruling | None:
     return Word.WAITING, "this pod had stalled: ZooKeeper is asked before anything is taken", None
 
 
+def _witnessed(case: Case, vip: Vip) -> Ruling | None:
+    """Rule 10: the routers have lost who says that it announces it, and we are the next in line."""
+    lost = case.lost.get(vip)
+    if lost is None or vip not in case.eligible or case.me.pod not in case.line(vip).assigned:
+        return None
+    if _by_loss(case, vip) is not None:
+        return None
+    return Word.WITNESSED, f"its route has gone from the routers, and with it: {lost}", 0
+
+
 def _assigned(case: Case, vip: Vip) -> Ruling | None:
     """Rule 2: what placement gives us."""
     if vip not in case.mine:
@@ -286,15 +296,15 @@ def _without_view(case: Case, vip: Vip) -> Ruling:
 
 
 _LOCAL: Final[tuple[Rule, ...]] = (_left, _maintenance, _unhealthy, _not_held)
-# Rule 10 (witness) will speak after `_waiting` in the one, and before `_cold` in the other.
-_CONNECTED: Final = (*_LOCAL, _waiting, _assigned, _drained, _keeping, _standby, _damped)
-_LOST: Final = (*_LOCAL, _held, _cold)
+_CONNECTED: Final = (*_LOCAL, _waiting, _witnessed, _assigned, _drained, _keeping, _standby, _damped)
+_LOST: Final = (*_LOCAL, _held, _witnessed, _cold)
 
 # When a rule has nothing to say of any VIP: then ten thousand of them need not ask it one by one.
 _SILENT: Final[Mapping[Rule, Callable[[Case], bool]]] = {
     _unhealthy: lambda case: case.me.failing is None and not case.me.failing_vips,
     _not_held: lambda case: case.me.held is None or case.me.held.issuperset(case.service.vips),
     _waiting: lambda case: trust.confirmed(case.memory.trust, case.me),
+    _witnessed: lambda case: not case.lost,
     _drained: lambda case: case.phase is not Phase.DRAINING,
     _standby: lambda case: case.service.standby is Standby.NONE,
     _damped: lambda case: not case.damped,
@@ -360,6 +370,8 @@ def _record(case: Case, memory: Memory) -> Record:
         suspect=case.suspect,
         announcing=memory.claims,
         policy=memory.policy[1],
+        instead_of=witness.instead_of(memory.witness, memory.claims),
+        unseen=witness.told(memory.witness, case.shown, case.now),
         drain=drain.order if drain.kept else None,
         maintenance=maintenance.order if maintenance.kept else None,
     )
@@ -379,7 +391,7 @@ def _releases(case: Case, verdicts: Mapping[Vip, Verdict]) -> Iterator[Release]:
 def _rechecks(case: Case) -> Iterator[Seconds]:
     """When time alone may change the decision."""
     memory, times, now = case.memory, case.service.times, case.now
-    due = [memory.damping.recheck_at(now, times)]
+    due = [memory.damping.recheck_at(now, times), witness.rechecks(memory.witness, now)]
     if memory.trust.trusted:
         due.append(memory.trust.recheck_at(now))
         due.append(memory.silence.recheck_at(times.claim_timeout))

@@ -4,6 +4,8 @@ The native layout. ExaZK's (`layout = "exazk"`) is in exazk.py and exazk_roster.
 
 A record is JSON. Each VIP that the pod serves stands in it once, with a letter and its claim:
 `e` eligible, `c` only the check fails, `-` neither; then the rank at which it is announced, if it is.
+A witness (rule 10) adds `unseen`: those that it could see, and does not; and `instead`: by pod, those that it
+has taken as the routers had lost that pod.
 
     {"schema": 1, "algorithm": 1, "zone": "r1", "weight": 1, "phase": "running", "sessions": [2, 2],
      "policy": "4c1b…", "vips": {"192.0.2.1": "e0", "192.0.2.2": "e", "192.0.2.3": "-1"}}
@@ -93,6 +95,13 @@ def write_record(record: Record) -> bytes:
         "sessions": [record.sessions_up, record.sessions_configured],
         "policy": record.policy,
     }
+    if record.instead_of:
+        found["instead"] = {
+            pod: sorted(vip for vip, lost in record.instead_of.items() if lost == pod)
+            for pod in sorted(set(record.instead_of.values()))
+        }
+    if record.unseen is not None:
+        found["unseen"] = sorted(record.unseen)
     for key, order in (("drain", record.drain), ("maintenance", record.maintenance)):
         if order is not None:
             found[key] = _order(order)
@@ -141,6 +150,8 @@ def record_bound(service: Service) -> int:
         eligible=vips,
         announcing=dict.fromkeys(vips, service.last_rank),
         policy="0" * 16,
+        unseen=vips if service.witness else None,
+        instead_of=dict.fromkeys(vips if service.witness else (), "p" * 128),
     )
     return len(write_record(worst)) + 6 * TEXT + 2 * 6 * ORDER_OCTETS  # JSON spends up to six for one
 
@@ -187,6 +198,8 @@ def _record(found: Mapping[str, Any]) -> Record:
         suspect=suspect,
         announcing=announcing,
         policy=_text(found, "policy"),
+        instead_of=_instead_of(found.get("instead"), announcing),
+        unseen=_unseen(found.get("unseen"), serves),
         drain=_kept(found.get("drain")),
         maintenance=_kept(found.get("maintenance")),
     )
@@ -229,6 +242,26 @@ def _standing(text: str) -> tuple[str, Rank | None] | None:
 @lru_cache(maxsize=64)
 def _in_order(vips: frozenset[Vip]) -> tuple[Vip, ...]:
     return tuple(sorted(vips))
+
+
+def _instead_of(found: object, announcing: Mapping[Vip, Rank]) -> Mapping[Vip, str]:
+    """Of what is not announced at rank 0 nobody is relieved; what cannot be read is as good as not said."""
+    if not isinstance(found, dict):
+        return {}
+    return {
+        Vip(vip): pod
+        for pod, vips in found.items()
+        if isinstance(vips, list)
+        for vip in vips
+        if isinstance(vip, str) and announcing.get(Vip(vip)) == 0
+    }
+
+
+def _unseen(found: object, serves: frozenset[Vip]) -> frozenset[Vip] | None:
+    """It informs and decides nothing: what cannot be read of it is as good as not said."""
+    if not isinstance(found, list):
+        return None
+    return serves.intersection(Vip(each) for each in found if isinstance(each, str))
 
 
 def _letter(record: Record, vip: Vip) -> str:

@@ -40,6 +40,7 @@ class Word(StrEnum):
     ASSIGNED = "ASSIGNED"  # announced, as the assigned pod
     SUBSTITUTE = "SUBSTITUTE"  # announced in place of the pod that it is pinned to
     STEPPED_IN = "STEPPED_IN"  # announced, as the pod it was assigned to stays silent
+    WITNESSED = "WITNESSED"  # announced, as the routers have lost the pod that says it announces it
     STANDBY = "STANDBY"  # announced worse, as one of the next in line
     LAST_RESORT = "LAST_RESORT"  # announced though its check fails, as it fails everywhere
     # hand-over
@@ -119,12 +120,23 @@ class Service:
     coordination_loss: CoordinationLoss = CoordinationLoss.HOLD
     cold_start: ColdStart = ColdStart.ALL
     min_sessions: int = 1  # Established, for this pod to be eligible
+    witness: bool = False  # what the routers show counts (rule 10)
     times: Times = field(default_factory=Times)
 
     @property
     def last_rank(self) -> Rank:
         """The worst of all: behind every standby."""
         return 1 + (self.standbys if self.standby is Standby.HOT else 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """What one router shows of the VIPs of one family."""
+
+    vips: frozenset[Vip]  # of that family
+    seen: frozenset[Vip]
+    gone: Mapping[Vip, Seconds]  # was seen while we did not announce it, and when that ended
+    clear_at: Seconds  # from when on the router's silence about a VIP means something; infinity: not now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +158,7 @@ class Me:
     acknowledged: Mapping[Vip, Rank] = field(default_factory=dict)
     carried: frozenset[Vip] = frozenset()  # some Established session has a route of it, whichever
     stalled_at: Seconds | None = None  # when the loop was last found late, or the clock ahead of it (rule 14)
+    sights: tuple[Sight, ...] = ()  # what the routers show of others' announcements (rule 10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +187,8 @@ class Record:
     suspect: frozenset[Vip] = frozenset()  # only the check fails, and it did pass once (rule 12)
     announcing: Mapping[Vip, Rank] = field(default_factory=dict)  # the claims
     policy: str = ""  # a digest of the policy that the pod works by
+    instead_of: Mapping[Vip, str] = field(default_factory=dict)  # a pod that the routers lost (rule 10)
+    unseen: frozenset[Vip] | None = None  # its routers show none of these; None: they could not (rule 10)
     drain: Order | None = None  # kept since the tree vanished (rule 7)
     maintenance: Order | None = None  # likewise
 

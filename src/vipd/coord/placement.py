@@ -54,7 +54,7 @@ def place(
         service: pins and policy. Its own list of VIPs plays no part: pods that were told of different ones
             must come to one balance.
         candidates: members in any order.
-        passed_over: VIPs with the pods that were silent about them (rule 4).
+        passed_over: VIPs with the pods that were silent about them (rule 4), or that routers lost (rule 10).
     """
     board = _Board(service, candidates, passed_over)
     board.pin()
@@ -130,9 +130,13 @@ class _Board:
     def stay(self) -> None:
         """A VIP that eligible members claim at rank 0 stays; of too many, with those of the highest score."""
         claimants: dict[Vip, tuple[str, ...]] = {}
+        lost: dict[str, set[Vip]] = {}  # claimed by who is passed over for it: held by nobody (rule 10)
+        for vip, passed in self._passed.items():
+            for pod in passed:
+                lost.setdefault(pod, set()).add(vip)
         for pod, member in self._members.items():
             at_pin = {vip for vip in member.claims & self._pinned if self._service.pins[vip] == pod}
-            here = (member.claims & member.eligible) - self._shared - at_pin
+            here = (member.claims & member.eligible) - self._shared - at_pin - lost.get(pod, frozenset())
             again = {vip: (*claimants[vip], pod) for vip in here & claimants.keys()}
             claimants |= dict.fromkeys(here, (pod,)) | again
         contested = {vip: pods for vip, pods in claimants.items() if len(pods) > 1 or vip in self._seats}

@@ -8,6 +8,8 @@ from vipd.text.layout import bullets, line, short, table
 
 Json = Mapping[str, Any]
 
+NOT_SEEN = "no, by none that could see it: a ToR may filter it, or accept nothing (RFC 8212, max-prefix)"
+
 
 def members(services: Sequence[Json]) -> str:
     """List the members of each service."""
@@ -105,6 +107,8 @@ def sharing(vip: Json, *, resting: bool, policy: str = "", unknown: bool = False
     if vip["standbys"]:
         yield f"  Next in line: {_names(vip['standbys'])}"
     yield f"  Does: {', '.join(map(_claim, vip['claims'])) or 'nobody says so'}"
+    if vip["verified"] is not None:
+        yield f"  Seen by siblings: {'yes' if vip['verified'] else NOT_SEEN}"
     if vip["awaited"]:
         yield "  Awaited:"
         yield from bullets(vip["awaited"])

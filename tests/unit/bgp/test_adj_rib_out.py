@@ -141,6 +141,7 @@ def test_a_family_that_the_configuration_leaves_out_does_not_exist():
 def test_what_was_told_can_be_asked():
     out = begun({A: ROUTE, B: Route(neighbors=frozenset()), X: ROUTE}, Policy())
     assert set(out.told) == {A}  # B is for others, X has no next hop
+    assert [out.tells(prefix) for prefix in (A, B, X)] == [True, False, False]
     out.converge({B: ROUTE, X: ROUTE}, POLICY)
     assert set(out.told) == {B, X}
 

@@ -15,6 +15,7 @@ from vipd.bgp.capabilities import (
 )
 from vipd.bgp.fsm import (
     Advertise,
+    Ask,
     Closed,
     Dial,
     Fsm,
@@ -35,6 +36,7 @@ from vipd.bgp.iana import CeaseError, Family, MessageType, Role
 from vipd.bgp.messages import Keepalive, Notification, Open, Update
 from vipd.bgp.messages import RouteRefresh as RouteRefreshMessage
 from vipd.bgp.peer import Cause, Down, PeerConfig, State
+from vipd.bgp.wire import Prefix
 
 CONFIG = PeerConfig(
     name="tor-a",
@@ -97,6 +99,7 @@ EVENTS = {
     "bad-header": Received(octets=UNSYNCHRONIZED),
     "advertise": Advertise(updates=[Update(family=Family.IPV4)]),
     "path-down": PathDown(text="control detection time expired"),
+    "ask": Ask(families=[Family.IPV4]),
     "early-tick": Tick(),
 }
 
@@ -119,6 +122,7 @@ Idle         REFRESH        Idle
 Idle         bad-header     Idle
 Idle         advertise      Idle
 Idle         path-down      Idle
+Idle         ask            Idle
 Idle         early-tick     Idle
 
 Connect      start          Connect
@@ -138,6 +142,7 @@ Connect      REFRESH        Connect
 Connect      bad-header     Connect
 Connect      advertise      Connect
 Connect      path-down      Connect
+Connect      ask            Connect
 Connect      early-tick     Connect
 
 Active       start          Active
@@ -157,6 +162,7 @@ Active       REFRESH        Active
 Active       bad-header     Active
 Active       advertise      Active
 Active       path-down      Active
+Active       ask            Active
 Active       early-tick     Active
 
 OpenSent     start          OpenSent
@@ -176,6 +182,7 @@ OpenSent     REFRESH        Idle         NOTIFICATION:5/1:05 HangUp sent:5/1
 OpenSent     bad-header     Idle         NOTIFICATION:1/1 HangUp sent:1/1
 OpenSent     advertise      OpenSent
 OpenSent     path-down      Idle         NOTIFICATION:6/10 HangUp sent:6/10
+OpenSent     ask            OpenSent
 OpenSent     early-tick     OpenSent
 
 OpenConfirm  start          OpenConfirm
@@ -195,6 +202,7 @@ OpenConfirm  REFRESH        Idle         NOTIFICATION:5/2:05 HangUp sent:5/2
 OpenConfirm  bad-header     Idle         NOTIFICATION:1/1 HangUp sent:1/1
 OpenConfirm  advertise      OpenConfirm
 OpenConfirm  path-down      Idle         NOTIFICATION:6/10 HangUp sent:6/10
+OpenConfirm  ask            OpenConfirm
 OpenConfirm  early-tick     OpenConfirm
 
 Established  start          Established
@@ -214,6 +222,7 @@ Established  REFRESH        Established  Refresh:ipv4
 Established  bad-header     Idle         NOTIFICATION:1/1 HangUp sent:1/1
 Established  advertise      Established  UPDATE
 Established  path-down      Idle         NOTIFICATION:6/10 HangUp sent:6/10
+Established  ask            Established      ROUTE_REFRESH
 Established  early-tick     Established
 """
 ROWS = [line.split(maxsplit=3) for line in TABLE.splitlines() if line]
@@ -1094,3 +1103,16 @@ def test_rfc4271_8_1_3_which_timers_run(state):
         State.ESTABLISHED: 3.0,
     }
     assert fsm.deadline == deadlines[state]
+
+
+def test_a_peer_that_does_not_refresh_is_not_asked():
+    fsm = at(State.ESTABLISHED, open_octets=open_message(capabilities=BOTH))
+    assert fsm.handle(Ask(families=[Family.IPV4]), 1.0) == []
+
+
+def test_what_a_witness_tells_is_passed_on():
+    octets = Update(family=Family.IPV4, withdrawn=(Prefix.parse("192.0.2.1"),)).encode(four_octet_as=True)
+    for witness, withdrawn in ((True, ((Family.IPV4, Prefix.parse("192.0.2.1").nlri),)), (False, ())):
+        fsm = at(State.ESTABLISHED, replace(CONFIG, witness=witness))
+        (heard,) = fsm.handle(Received(octets=octets), 1.0)
+        assert heard.content.withdrawn == withdrawn

@@ -22,7 +22,7 @@ from vipd.bgp.messages import (
     shutdown_data,
     shutdown_text,
 )
-from vipd.bgp.wire import Prefix
+from vipd.bgp.wire import Prefix, count_prefixes
 
 IPV4, IPV6 = Family.IPV4, Family.IPV6
 ACCEPTED, DISCARD, WITHDRAW = Outcome.ACCEPTED, Outcome.ATTRIBUTE_DISCARD, Outcome.TREAT_AS_WITHDRAW
@@ -566,6 +566,8 @@ def test_attributes_that_are_discarded(octets, announced, withdrawn, text):
 def test_an_update_that_is_treated_as_a_withdrawal(octets, withdrawn, text):
     heard = reader().read(octets)
     assert unplaced(heard) == Heard(outcome=WITHDRAW, withdrawn=withdrawn, text=text)
+    told = reader().content(octets, heard)
+    assert (told.announced, sum(count_prefixes(*field) for field in told.withdrawn)) == ((), withdrawn)
     gone = [update.withdrawn for update in reader().updates(octets)]
     assert sum(map(len, gone)) == withdrawn
     assert all(update.attributes is None for update in reader().updates(octets))

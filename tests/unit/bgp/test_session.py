@@ -10,13 +10,15 @@ import pytest
 from structlog.testing import capture_logs
 
 from sim.loop import SimulatedLoop, simulated
+from vipd.bgp.attributes import PathAttributes, Segment, SegmentType
 from vipd.bgp.capabilities import FourOctetAs, GracefulRestart, Multiprotocol, Restartable, RouteRefresh
 from vipd.bgp.fsm import Stop
 from vipd.bgp.iana import CeaseError, Family, MessageType
-from vipd.bgp.messages import HEADER, LONGEST, Keepalive, Open
+from vipd.bgp.messages import HEADER, LONGEST, Keepalive, Open, Update
 from vipd.bgp.peer import PeerConfig, PeerStatus, State
 from vipd.bgp.route import LocRib, Route
 from vipd.bgp.session import AT_ONCE, SAID, Session
+from vipd.bgp.sightings import Watch
 from vipd.bgp.wire import Prefix
 from vipd.latest import Latest
 
@@ -98,6 +100,7 @@ class Stage:
         self.connections = list(connections)
         self.rib = Latest(rib or LocRib())
         self.reported: list[State] = []
+        self.watch = Latest(Watch())
         self.session = Session(
             config,
             self.rib,
@@ -105,6 +108,7 @@ class Stage:
             jitter=lambda: 1.0,
             report=self.report,
             farewell=lambda: Stop(subcode=CeaseError.ADMINISTRATIVE_SHUTDOWN, text="bye"),
+            watch=self.watch,
         )
 
     async def dial(self, config: PeerConfig) -> Scripted:
@@ -427,3 +431,55 @@ async def test_a_call_from_a_peer_that_may_restart_ends_the_session_that_stood(r
         assert stage.session.status().state is State.ESTABLISHED
         assert stage.session.status().established == 1 + restarts
         task.cancel()
+
+
+# ---- witnesses ----
+
+VIP, DEFAULT = Prefix.parse("192.0.2.1"), Prefix.parse("0.0.0.0/0")
+ATTRIBUTES = PathAttributes(
+    as_path=(Segment(SegmentType.AS_SEQUENCE, (65001, 64512)),), next_hop=IPv4Address("10.0.0.2")
+)
+
+
+def said(*updates: Update) -> bytes:
+    return b"".join(update.encode(four_octet_as=True) for update in updates)
+
+
+async def shown(*, witness: bool) -> list[tuple[bool, bool]]:
+    """Whether the VIP is seen, or gone, after a table, and after its withdrawal."""
+    table = said(
+        Update(family=Family.IPV4, attributes=ATTRIBUTES, announced=(VIP, DEFAULT)),
+        Update(family=Family.IPV4),
+    )
+    found: list[tuple[bool, bool]] = []
+
+    async def more() -> bytes:
+        await asyncio.sleep(1)
+        found.extend((VIP in sight.seen, VIP in sight.gone) for sight in stage.session.sights())
+        return said(Update(family=Family.IPV4, withdrawn=(VIP,)))
+
+    stage = Stage(Scripted(OPEN, KEEPALIVE, table, more=more), config=replace(CONFIG, witness=witness))
+    stage.watch.set(Watch(prefixes=frozenset({VIP})))
+    await stage.play(2.5)
+    return found
+
+
+@simulated
+async def test_of_a_witness_what_is_watched_is_kept():
+    assert await shown(witness=True) == [(True, False), (False, True)]
+    assert await shown(witness=False) == []
+
+
+@simulated
+async def test_a_witness_is_asked_again_for_what_is_newly_watched():
+    connection = Scripted(OPEN, KEEPALIVE)
+    stage = Stage(connection, config=replace(CONFIG, witness=True))
+
+    async def look_elsewhere() -> None:
+        await asyncio.sleep(1)
+        stage.watch.set(Watch(prefixes=frozenset({VIP})))
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(look_elsewhere())
+        await stage.play(2)
+    assert connection.kinds().count(MessageType.ROUTE_REFRESH) == 1

@@ -1,7 +1,7 @@
 import pytest
 
 from vipd.bgp.iana import Family
-from vipd.bgp.wire import SHOWN, Cursor, Overrun, Prefix, count_prefixes, shown, split_prefixes
+from vipd.bgp.wire import SHOWN, Cursor, Overrun, Prefix, count_prefixes, pick_prefixes, shown, split_prefixes
 
 
 @pytest.mark.parametrize(
@@ -99,3 +99,11 @@ def test_nlri_that_overruns_is_neither_counted_nor_split(family, nlri):
     for read in (count_prefixes, split_prefixes):
         with pytest.raises(Overrun):
             read(family, bytes.fromhex(nlri))
+
+
+def test_what_is_wanted_is_picked_out_of_nlri():
+    nlri = bytes.fromhex("080b 20c0000201 00 09 0aff 20c0000202")
+    wanted = {Prefix.parse(text) for text in ("192.0.2.1", "0.0.0.0/0", "10.128.0.0/9", "192.0.2.9")}
+    found = pick_prefixes(Family.IPV4, nlri, wanted, {32, 0, 9})
+    assert list(map(str, found)) == ["192.0.2.1/32", "0.0.0.0/0", "10.128.0.0/9"]
+    assert list(pick_prefixes(Family.IPV4, b"", wanted, {32})) == []

@@ -172,7 +172,8 @@ def test_what_is_rendered_reads_as_the_same_and_hides_the_password(read, known, 
         ("session-timeout = 61", "session-timeout", "must be a number of seconds: 1 to 60"),
         ('auth = "a:b"', "auth", "auth-file"),
         ('chroot = "/a"', "chroot", "stands behind the servers"),
-        ("witness = true", "witness", "is not in this version"),
+        ("witness-anchor = 1", "witness-anchor", "must be a list of prefixes"),
+        ('witness-anchor = ["10.0.0.0/8", "11.0.0.0/8"]', "witness-anchor", "one ipv4 prefix at most"),
         ('tls-ca = "/ca"', "tls-ca", "needs tls = true"),
         ('tls = true\ntls-key = "/key"', "tls-key", "needs tls-certificate"),
     ],
@@ -330,3 +331,17 @@ def test_what_a_route_never_is(wrong, head):
         "neighbor[0].communities-when.primary[0]",
         "neighbor[0].communities-when.asleep",
     }
+
+
+def test_a_witness_is_known_to_all_neighbours(read, head):
+    text = head + SERVICE + 'witness = true\n[coordination]\nservers = ["a"]\n'
+    anchored = read(text + 'witness-anchor = ["10.0.0.0/8"]\n')
+    assert anchored.services[0].service.witness
+    assert {str(prefix) for prefix in anchored.coordination.anchors.values()} == {"10.0.0.0/8", "::/0"}
+    for peer in anchored.neighbors.values():
+        assert (peer.witness, peer.graceful_restart) == (True, 0)
+
+
+def test_an_anchor_that_is_no_prefix_is_refused(wrong, head):
+    problems = wrong(head + SERVICE + '[coordination]\nservers = ["a"]\nwitness-anchor = ["10.0.0.1/8", 5]\n')
+    assert set(problems) == {"coordination.witness-anchor[0]", "coordination.witness-anchor[1]"}

@@ -27,6 +27,8 @@ RECORD = replace(
     policy="4c1b",
     drain=ORDER,
     maintenance=Order(why="move"),
+    unseen=frozenset({C}),
+    instead_of={A: "p-9"},
 )
 GOOD = json.loads(write_record(RECORD))
 
@@ -114,6 +116,17 @@ def test_what_is_not_a_record_is_unreadable_with_a_reason(octets, reason):
     found = read_record(octets)
     assert isinstance(found, Unreadable)
     assert reason in found.reason
+
+
+@pytest.mark.parametrize(("unseen", "read"), [(None, None), ("x", None), ([], []), ([C, 5, "x"], [C])])
+def test_what_cannot_be_read_of_what_is_unseen_is_as_good_as_not_said(unseen, read):
+    found = read_record(broken(unseen=unseen)).unseen
+    assert found == (None if read is None else set(read))
+
+
+@pytest.mark.parametrize("instead", [None, "x", {"p": None}, {"p": [C, 5, "x"]}, {"p": [B]}])
+def test_nor_does_a_record_relieve_anybody_of_what_it_does_not_announce(instead):
+    assert read_record(broken(instead=instead)).instead_of == {}
 
 
 def test_the_kept_orders_of_a_record_may_be_nonsense():

@@ -137,6 +137,7 @@ def test_hold_time_zero_internal_link_no_family_and_no_error():
 
 
 def test_malformed_updates_are_told_where_there_were_any():
+    assert "  Leaked to us: 2 UPDATEs, by their OTC attribute" in neighbor(tor_a(ineligible=2))
     text = neighbor(tor_a(treat_as_withdraw=3, attribute_discard=1))
     assert "  Malformed UPDATEs: 3 taken as withdrawals, 1 with attributes discarded\n" in text
 
