@@ -18,6 +18,7 @@ from sim.process import Process
 from sim.ways import Network, Seconds, now
 from vipd import departure
 from vipd.bgp.route import Route
+from vipd.bgp.sightings import Watch
 from vipd.bgp.wire import Prefix
 from vipd.config.sections import Config, CoordinationConfig, DrainConfig, ServiceConfig, SpeakerConfig
 from vipd.coord.directory import ANY_VERSION, DirectoryLost, LinkState, NodeExists, NoNode
@@ -56,7 +57,7 @@ class Life:
         self.steering = Steering(self.facts, self.lag.stalled_at, self.algorithms)
         rib, links = self.steering.rib, self.world.links
         self.speaker = (
-            LightSpeaker(self.world.fabric, pod.name, self.process, pod.tors, rib)
+            LightSpeaker(self.world.fabric, pod.name, self.process, pod.tors, rib, watch=pod.watch)
             if links is None
             else HeavySpeaker(links, pod.name, pod.tors, rib)
         )
@@ -255,6 +256,11 @@ class Pod:
     @healthy.setter
     def healthy(self, well: bool) -> None:
         self.failing = frozenset() if well else frozenset(self.services)
+
+    def watch(self) -> Watch:
+        """What its sessions would look at, had it just started."""
+        witnessed = [vip for each in self.services.values() if each.witness for vip in each.vips]
+        return Watch(prefixes=frozenset(map(prefix_of, witnessed)))
 
     def service_of(self, vip: Vip) -> Service | None:
         return next((each for each in self.services.values() if vip in each.vips), None)

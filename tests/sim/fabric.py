@@ -19,6 +19,7 @@ from vipd.bgp.wire import Prefix
 HOLD: Seconds = 9.0
 GRACEFUL_SHUTDOWN = (0xFFFF, 0)  # RFC 8326
 NOBODY: frozenset[str] = frozenset()
+ANCHOR = Prefix.parse("0.0.0.0/0")  # what the edge tells everybody, and a ToR tells its pods while it has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Router:
     neighbours: dict[str, Way[tuple[Prefix, Path | None]]] = field(default_factory=dict)
     said: dict[str, dict[Prefix, Path]] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)  # neighbours to which the link is down
+    hidden: set[Prefix] = field(default_factory=set)  # filtered towards pods
 
     def hear(self, neighbour: str, prefix: Prefix, path: Path | None) -> None:
         told = self.told.setdefault(prefix, {})
@@ -81,6 +83,16 @@ class Router:
         self.fabric.changed(self, prefix)
         for neighbour in self.neighbours:
             self._tell(neighbour, prefix)
+        for line in [line for line in self.fabric.lines if line.tor == self.name]:
+            line.show(prefix)
+
+    def shows(self, pod: str, prefix: Prefix) -> bool:
+        """Whether it tells a pod of a prefix: it tells its oldest best route, but not to whom it has it from."""
+        told = self.told.get(prefix)
+        if not told or prefix in self.hidden:
+            return False
+        worth = min(map(self._worth, told.values()))
+        return next(name for name, path in told.items() if self._worth(path) == worth) != pod
 
     def _worth(self, path: Path) -> tuple[bool, int]:
         return path.shutdown and self.fabric.honours_shutdown, path.length
@@ -117,11 +129,33 @@ class Line:
         self._acknowledged: Callable[[], None] = lambda: None
         self._there: Way[list[Update] | None] = Way(fabric.network, pod, tor, self._arrive)
         self._back: Way[int] = Way(fabric.network, tor, pod, self._confirm)
+        pace = fabric.routers[tor].pace
+        self._down: Way[tuple[Prefix, bool] | None] = Way(fabric.network, tor, pod, self._carry, steady=pace)
+        self._shown: set[Prefix] = set()
+        self._see: Callable[[Prefix | None, bool], None] = lambda *_: None
         self._kept: list[list[Update] | None] = []  # by a ToR that is deaf
         self._silence: asyncio.TimerHandle | None = None
 
     def on_acknowledgement(self, then: Callable[[], None]) -> None:
         self._acknowledged = then
+
+    def on_sight(self, see: Callable[[Prefix | None, bool], None]) -> None:
+        """Have the pod told what its ToR has: a prefix that is there or not, or None at the end of all."""
+        self._see = see
+        for prefix in self.fabric.routers[self.tor].best:
+            self.show(prefix)
+        self._down.send(None)
+
+    def show(self, prefix: Prefix) -> None:
+        shows = self.fabric.routers[self.tor].shows(self.pod, prefix)
+        if shows is (prefix in self._shown):
+            return
+        self._shown ^= {prefix}
+        self._down.send((prefix, shows))
+
+    def _carry(self, what: tuple[Prefix, bool] | None) -> None:
+        if self.up:
+            self.process.deliver(self._see, *(what or (None, False)))
 
     def send(self, updates: list[Update]) -> None:
         self.unacknowledged += 1
@@ -281,6 +315,8 @@ class Fabric:
             raise ConnectionError(f"{tor} does not answer")
         for line in [line for line in self.lines if (line.pod, line.tor) == (pod, tor)]:
             line.break_off("a newer connection", tell_pod=line.process is process)
+        if ANCHOR not in self.routers["edge"].best:
+            self.routers["edge"].hear("the world", ANCHOR, Path(0, (), frozenset({"the world"})))
         line = Line(self, pod, process, tor, closed)
         self.lines[line] = None
         return line

@@ -72,6 +72,7 @@ class Story:
             standbys=random.choice((1, 1, 2)),
             last_resort=LastResort.KEEP if random.random() < 0.1 else LastResort.WITHDRAW,
             min_sessions=random.choice((1, 1, 1, 1, 2)),
+            witness=not self.octets and random.random() < 0.4,
             times=TIMES,
         )
 

@@ -1,18 +1,20 @@
 """A speaker with sessions as light as values: production's Adj-RIB-Out, and no octets."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from ipaddress import IPv4Address
 from typing import Never
 
 from sim.fabric import Fabric, Line
 from sim.process import Process
-from sim.ways import Seconds
+from sim.ways import Seconds, now
 from vipd.bgp.adj_rib_out import AdjRibOut
 from vipd.bgp.iana import Family
+from vipd.bgp.messages import Content
 from vipd.bgp.peer import Negotiated, PeerConfig, State
 from vipd.bgp.route import LocRib, Policy, hears, next_hop_self
+from vipd.bgp.sightings import Sight, Sightings, Watch
 from vipd.bgp.speaker import Standing
 from vipd.bgp.wire import Prefix
 from vipd.latest import Latest
@@ -49,6 +51,7 @@ class Session:
         self._tor = tor
         self._line: Line | None = None
         self._adj_rib_out: AdjRibOut | None = None
+        self._sightings: Sightings | None = None
         self._told: LocRib | None = None
         self.acknowledged: LocRib | None = None
         self._lost = asyncio.Event()
@@ -60,6 +63,10 @@ class Session:
     @property
     def told(self) -> set[Prefix]:
         return set() if self._adj_rib_out is None else set(self._adj_rib_out.told)
+
+    @property
+    def sights(self) -> tuple[Sight, ...]:
+        return () if self._sightings is None else self._sightings.sights()
 
     async def run(self) -> Never:
         random = self._speaker.fabric.random
@@ -76,6 +83,10 @@ class Session:
             self._line = line
             line.on_acknowledgement(self._confirm)
             self._adj_rib_out = AdjRibOut(self.config, AGREED, next_hop_self("10.0.0.1"))
+            watch, tells = self._speaker.watch(), self._adj_rib_out.tells
+            if watch.prefixes:
+                self._sightings = Sightings(watch, AGREED.families, tells, now())
+                line.on_sight(self._see)
             self.converge()
             self._speaker.moved()
             await self._lost.wait()
@@ -88,6 +99,8 @@ class Session:
         updates = self._adj_rib_out.converge(rib.routes, rib.policies.get(self.config.name, Policy()))
         self._told = rib
         if updates:
+            if self._sightings is not None:
+                self._sightings.speak(updates)
             self._line.send(updates)
         self._confirm()
 
@@ -100,8 +113,16 @@ class Session:
             self.acknowledged = self._told
         self._speaker.moved()
 
+    def _see(self, prefix: Prefix | None, shown: bool) -> None:
+        if self._sightings is None:
+            return
+        fields = () if prefix is None else ((prefix.family, prefix.nlri),)
+        content = Content(announced=fields) if shown else Content(withdrawn=fields)
+        if self._sightings.hear(content, Family.IPV4 if prefix is None else None, now()):
+            self._speaker.moved()
+
     def _closed(self, _: str) -> None:
-        self._line = self._adj_rib_out = self._told = self.acknowledged = None
+        self._line = self._adj_rib_out = self._sightings = self._told = self.acknowledged = None
         self._lost.set()
         self._speaker.moved()
 
@@ -110,9 +131,17 @@ class LightSpeaker:
     """Every session of a pod. Has what production's `Speaker` has for those who ask it."""
 
     def __init__(
-        self, fabric: Fabric, pod: str, process: Process, tors: Sequence[str], rib: Latest[LocRib]
+        self,
+        fabric: Fabric,
+        pod: str,
+        process: Process,
+        tors: Sequence[str],
+        rib: Latest[LocRib],
+        *,
+        watch: Callable[[], Watch] = Watch,
     ) -> None:
         self.fabric = fabric
+        self.watch = watch
         self.pod = pod
         self.process = process
         self.rib = rib
@@ -143,6 +172,7 @@ class LightSpeaker:
             sessions_configured=len(self._sessions),
             acknowledged=found,
             carried=frozenset().union(*(session.told for session in up)),
+            sights={session.config.name: session.sights for session in up if session.sights},
         )
 
     async def flushed(self) -> None:

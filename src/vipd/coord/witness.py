@@ -30,6 +30,7 @@ HEARD: Final[Seconds] = 5.0  # before an announcement that nobody sees is doubte
 class Shown:
     """What all sessions together show of a service."""
 
+    seen: frozenset[Vip] = frozenset()
     gone: Mapping[Vip, Seconds] = field(default_factory=dict)  # since when: seen before, and nowhere now
     blind: frozenset[Vip] = frozenset()  # could be seen, and never was
     missing: frozenset[Vip] | None = None  # could be seen, and are not; None: nothing could
@@ -71,8 +72,9 @@ def put_together(
     seen = frozenset[Vip]().union(*(sight.seen for sight in sights))
     clear = [sight for sight in sights if sight.clear_at <= now]
     recheck_at = min((sight.clear_at for sight in sights if sight.clear_at > now), default=inf)
+    others = seen.difference(standing)
     if not clear:
-        return Shown(recheck_at=recheck_at)
+        return Shown(seen=others, recheck_at=recheck_at)
     gone: dict[Vip, Seconds] = {}
     for sight in clear:
         for vip, at in sight.gone.items():
@@ -80,6 +82,7 @@ def put_together(
                 gone[vip] = max(at, gone.get(vip, at))
     missing = frozenset[Vip]().union(*(sight.vips for sight in clear)).difference(seen, standing)
     return Shown(
+        seen=others,
         gone=_believable(gone, there=len(seen.union(standing, gone))),
         blind=missing.difference(gone),
         missing=missing,
@@ -101,13 +104,17 @@ def _believable(gone: Mapping[Vip, Seconds], there: int) -> Mapping[Vip, Seconds
 def look_out(
     before: Witness, shown: Shown, stamps: Mapping[str, Stamp], times: Times, now: Seconds
 ) -> Witness:
-    """Keep what still holds: convictions of records that have not changed, and what is not to be seen."""
+    """Keep what still holds: convictions for what nobody has taken, by records that have not changed; and
+    what is not to be seen.
+    """
     if before == _NOTHING and shown == _SILENCE:
         return before
     missing = shown.missing or ()
     return Witness(
         passed_over={
-            (vip, pod): then for (vip, pod), then in before.passed_over.items() if stamps.get(pod) == then
+            (vip, pod): then
+            for (vip, pod), then in before.passed_over.items()
+            if stamps.get(pod) == then and vip not in shown.seen
         },
         convictions={
             vip: each for vip, each in before.convictions.items() if now <= each.at + 2 * times.handback_max

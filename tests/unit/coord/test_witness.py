@@ -61,7 +61,8 @@ def test_a_session_that_never_showed_it_does_not_speak_for_it():
 
 
 def test_a_session_that_is_not_clear_is_waited_for():
-    assert all_show(sight(B, C, gone={A: 5.0}, clear_at=11.0)) == Shown(recheck_at=11.0)
+    early = all_show(sight(B, C, gone={A: 5.0}, clear_at=11.0))
+    assert early == Shown(seen=frozenset({B, C}), recheck_at=11.0)
     found = all_show(sight(B, C, gone={A: 5.0}, clear_at=10.0), sight(clear_at=12.0))
     assert (found.gone, found.recheck_at) == ({A: 5.0}, 12.0)
 
@@ -164,6 +165,12 @@ def test_a_pod_is_passed_over_until_its_record_changes_or_vanishes():
     changed = {"pod-x": ("pod-x~2", 10, 2)}
     assert look_out(known, Shown(), STAMPS, TIMES, 12.0).passed_over == known.passed_over
     assert look_out(known, Shown(), changed, TIMES, 12.0).passed_over == {}
+
+
+def test_or_until_another_is_seen_to_have_it():
+    known = convicted(11.0)
+    assert look_out(known, Shown(seen=frozenset({B})), STAMPS, TIMES, 12.0).passed_over
+    assert not look_out(known, Shown(seen=frozenset({A})), STAMPS, TIMES, 12.0).passed_over
 
 
 def test_convictions_are_forgotten_in_time():
