@@ -30,6 +30,7 @@ class Bird(Tor):
         conf.write_text(
             ROUTER.format(log=self._log, router_id=self.router_id)
             + "".join(self._watch(neighbor) for neighbor in self.neighbors)
+            + self._static()
             + "".join(self._protocol(i, neighbor) for i, neighbor in enumerate(self.neighbors))
         )
         self._process = self._launch(conf)
@@ -111,6 +112,12 @@ class Bird(Tor):
         pace = f"min rx interval {neighbor.bfd} ms; min tx interval {neighbor.bfd} ms; multiplier 3;"
         return f'protocol bfd {{ interface "*" {{ {pace} }}; }}\n'
 
+    def _static(self) -> str:
+        return "".join(
+            f"protocol static {{ {'ipv6' if ':' in prefix else 'ipv4'}; route {prefix} blackhole; }}\n"
+            for prefix in self.originates
+        )
+
     def _protocol(self, index: int, neighbor: Neighbor) -> str:
         who = "external" if neighbor.old else f"as {neighbor.peer_as}"  # which may be too large to be said
         options = [
@@ -141,7 +148,7 @@ class Bird(Tor):
         if neighbor.extended_messages:
             options.append("enable extended messages on")
         # No table of what came in: `reload in` must ask the pod.
-        export = "where source = RTS_BGP" if neighbor.hears else "none"
+        export = "where source ~ [RTS_BGP, RTS_STATIC]" if neighbor.hears else "none"
         taken = "filter { if (65535, 0) ~ bgp_community then bgp_local_pref = 0; accept; }"  # RFC 8326
         for family in neighbor.families:
             more = "extended next hop on; " if neighbor.extended_next_hop and family == "ipv4" else ""

@@ -144,8 +144,10 @@ class Member(Pod):
 
 
 class Fleet:
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: Lab, *, witnesses: bool = False) -> None:
+        """`witnesses`: ToRs tell their pods of the others', and of a default route from the edge."""
         self.lab = lab
+        self._witnesses = witnesses
         self._hall = lab.node("hall")
         self._hall.ip("link", "add", "br0", "type", "bridge")
         self._hall.ip("link", "set", "br0", "up")
@@ -187,7 +189,7 @@ class Fleet:
 
         Likewise fd61:i::1 and fd62:i::2k: the sessions are all IPv4, and what they tell is both.
         """
-        edge_node = self.lab.node("edge")
+        edge_node, witnesses = self.lab.node("edge"), self._witnesses
         tors: list[Tor] = []
         for number, (name, kind) in enumerate((("a1", Bird), ("a2", Bird), ("b1", Frr), ("b2", Frr)), 1):
             node = self.lab.node(name)
@@ -208,13 +210,17 @@ class Fleet:
                     pod.next_hops[ours] = f"fd62:{number}::{place + 1:x}"
                     node.ip("addr", "add", f"fd62:{number}::{place:x}/127", "dev", pod.pod_id, "nodad")
                     pod.node.ip("addr", "add", f"{pod.next_hops[ours]}/127", "dev", name, "nodad")
-                    neighbors.append(Neighbor(address=theirs, peer_as=pod.asn))
+                    neighbors.append(Neighbor(address=theirs, peer_as=pod.asn, hears=witnesses))
             tors.append(kind(node, asn=TORS_AS + number, router_id=f"10.61.{number}.1", neighbors=neighbors))
         edge = Bird(
             edge_node,
             asn=EDGE_AS,
             router_id="10.61.0.1",
-            neighbors=[Neighbor(address=tor.router_id, peer_as=tor.asn, passive=False) for tor in tors],
+            originates=["0.0.0.0/0", "::/0"] if witnesses else [],
+            neighbors=[
+                Neighbor(address=tor.router_id, peer_as=tor.asn, passive=False, hears=witnesses)
+                for tor in tors
+            ],
         )
         return tors, edge, Ledger(edge_node)
 

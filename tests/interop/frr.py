@@ -3,6 +3,8 @@
 import json
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from ipaddress import ip_network
 
 from interop.netns import Process, run, wait_for
@@ -103,6 +105,25 @@ class Frr(Tor):
         (pace,) = {neighbor.bfd for neighbor in self.neighbors if neighbor.address == address}
         self._ask("configure terminal", "bfd", f"profile ms{pace}", "shutdown")
 
+    @contextmanager
+    def refusing(self, address: str) -> Iterator[None]:
+        """Take no routes of a neighbour, for a while."""
+        self._take(address, "")
+        try:
+            yield
+        finally:
+            self._take(address, "no ")
+
+    def _take(self, address: str, no: str) -> None:
+        for family in ("ipv4", "ipv6"):
+            self._ask(
+                "configure terminal",
+                f"router bgp {self.asn}",
+                f"address-family {family} unicast",
+                f"{no}neighbor {address} route-map NOTHING in",
+            )
+        self.refresh(address)
+
     def log(self) -> str:
         path = self.node.directory / "frr-events.log"
         return path.read_text() if path.exists() else ""
@@ -122,6 +143,7 @@ class Frr(Tor):
             "debug bgp neighbor-events",
             "debug bgp updates in",
             "route-map NOTHING deny 10",
+            *self._not_back(),
             f"router bgp {self.asn}",
             f" bgp router-id {self.router_id}",
             " no bgp ebgp-requires-policy",
@@ -135,8 +157,8 @@ class Frr(Tor):
             for neighbor in self.neighbors:
                 if family in neighbor.families:
                     lines.append(f"  neighbor {neighbor.address} activate")
-                    if not neighbor.hears:
-                        lines.append(f"  neighbor {neighbor.address} route-map NOTHING out")
+                    told = f"filter-list NOT-{neighbor.peer_as}" if neighbor.hears else "route-map NOTHING"
+                    lines.append(f"  neighbor {neighbor.address} {told} out")
             lines.append(" exit-address-family")
         return lines
 
@@ -146,6 +168,15 @@ class Frr(Tor):
         for pace in {neighbor.bfd for neighbor in self.neighbors if neighbor.bfd}:
             lines += [f" profile ms{pace}", f"  transmit-interval {pace}", f"  receive-interval {pace}", " !"]
         return lines
+
+    def _not_back(self) -> list[str]:
+        """As BIRD, it is to tell nobody what it has from him."""
+        hearing = sorted({neighbor.peer_as for neighbor in self.neighbors if neighbor.hears})
+        return [
+            f"bgp as-path access-list NOT-{asn} {what}"
+            for asn in hearing
+            for what in (f"deny _{asn}_", "permit .*")
+        ]
 
     @staticmethod
     def _lines(neighbor: Neighbor) -> list[str]:

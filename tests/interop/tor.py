@@ -56,8 +56,18 @@ class Route:
 class Tor(abc.ABC):
     """A router with pods for neighbours."""
 
-    def __init__(self, node: Node, *, asn: int, router_id: str, neighbors: Sequence[Neighbor]) -> None:
+    def __init__(
+        self,
+        node: Node,
+        *,
+        asn: int,
+        router_id: str,
+        neighbors: Sequence[Neighbor],
+        originates: Sequence[str] = (),
+    ) -> None:
+        """`originates`: prefixes that it tells of by itself (BIRD alone)."""
         self.node = node
+        self.originates = tuple(originates)
         self.asn = asn
         self.router_id = router_id
         self.neighbors = tuple(neighbors)

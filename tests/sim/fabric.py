@@ -87,7 +87,7 @@ class Router:
             line.show(prefix)
 
     def shows(self, pod: str, prefix: Prefix) -> bool:
-        """Whether it tells a pod of a prefix: it tells its oldest best route, but not to whom it has it from."""
+        """Whether it tells a pod of a prefix: it tells its oldest best route, and not to its source."""
         told = self.told.get(prefix)
         if not told or prefix in self.hidden:
             return False

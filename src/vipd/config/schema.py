@@ -259,7 +259,6 @@ COORDINATION: Final = section(
         "auth": "must not stand in this file: put it into one of its own, auth-file",
         "chroot": 'stands behind the servers: "host:port,host:port/chroot"',
         "layout": "is of one service, and so belongs into [[service]]",
-
     },
 )
 DEFINITION: Final = section(
