@@ -182,6 +182,7 @@ class Pod:
         facts = replace(self._facts.value, views=views)
         if view is not None and self._definitions.see(service, view):
             config = self._definitions.config
+            self._watch.set(_watch(config))
             self._checks.set(_checks(config))
             self._facts.set(replace(facts, config=config))
             self._hear()

@@ -169,6 +169,7 @@ SERVICE = {
     "on-change": ARGUMENTS | st.just("date"),
     "on-change-timeout": st.floats(0.1, 60),
     "require-address": TRUTH,
+    "witness": TRUTH,
 }
 
 
@@ -191,6 +192,7 @@ def part(**keys):
 
 COORDINATION = {
     "root": st.sampled_from(["/vipd", "/a/b"]),
+    "witness-anchor": st.sampled_from([["10.0.0.0/8"], ["2001:db8::/32", "0.0.0.0/0"]]),
     "pod-id": st.just("pod.1"),
     "zone": st.sampled_from(["", "r1"]),
     "weight": st.integers(1, 9),

@@ -76,8 +76,8 @@ MUTANTS = {
         "blip_in_an_outage",
         (
             "decision",
-            "(*_LOCAL, _held, _cold)",
-            "(*_LOCAL, _damped, _held, _cold)",
+            "(*_LOCAL, _held, _witnessed, _cold)",
+            "(*_LOCAL, _damped, _held, _witnessed, _cold)",
         ),
         (
             "case",
@@ -133,7 +133,7 @@ MUTANTS = {
         "unread_claim", ("membership", "self._show(replace(view, unread_write=True))", "self._show(view)")
     ),
     "taking on what was read before a stall": _mutant(
-        "clock_jump", ("decision", "(*_LOCAL, _waiting, _assigned", "(*_LOCAL, _assigned")
+        "clock_jump", ("decision", "(*_LOCAL, _waiting, _witnessed", "(*_LOCAL, _witnessed")
     ),
     "no last resort": _mutant(
         "checks_fail_everywhere",

@@ -6,6 +6,7 @@ from sim.link import Network
 from sim.loop import simulated
 from sim.test_session import OTHER, VIP, Pod, peer, rib
 from sim.tor import Tor
+from vipd.bgp.peer import State
 from vipd.bgp.route import LocRib, Route
 from vipd.bgp.wire import Prefix
 
@@ -53,6 +54,7 @@ async def test_every_tor_that_hears_a_route_must_have_it():
         assert set(speaker.standing().acknowledged) == set(only_a), "who has no session is not waited for"
         async with Tor(network, address="10.0.0.3").up() as far:
             await far.until_established()
+            await speaker.changed.until(lambda states: states["tor-b"] is State.ESTABLISHED)
             assert set(speaker.standing().acknowledged) == {Prefix.parse(OTHER)}, "one ToR more to wait for"
             await speaker.flushed()
             assert set(speaker.standing().acknowledged) == set(only_a)

@@ -644,11 +644,12 @@ class Session:
 
     def _refused(self, outcome: Outcome, text: str) -> None:
         """Say what was wrong with an UPDATE: aloud only so often a session, for there may be very many."""
-        say = self._log.debug
-        if text not in self._faults and len(self._faults) < SAID:
-            self._faults.add(text)
-            say = self._log.warning
-        say("update_refused", outcome=outcome.name.lower(), reason=text)
+        said = {"outcome": outcome.name.lower(), "reason": text}
+        if text in self._faults or len(self._faults) >= SAID:
+            self._log.debug("update_refused", **said)
+            return
+        self._faults.add(text)
+        self._log.warning("update_refused", **said)
 
     def _ended(self, line: Line, down: Down, before: State) -> None:
         said = {"code": int(down.code), "subcode": int(down.subcode), "reason": down.text}

@@ -8,7 +8,7 @@ from vipd.config.coordination import ALONE
 from vipd.config.neighbors import Neighborhood, is_ebgp
 from vipd.config.problems import shown
 from vipd.config.reading import Reading
-from vipd.config.schema import POLICY
+from vipd.config.schema import POLICY, WITNESS
 from vipd.config.sections import ExazkConfig, ServiceConfig
 from vipd.coord.exazk import Exazk
 from vipd.coord.layout import RECORD_OCTETS, record_bound
@@ -30,7 +30,7 @@ def read_policy(
 ) -> Service:
     """Return how pods share the VIPs of a service, as a service without any."""
     if times is None:
-        for key in POLICY:
+        for key in (*POLICY, WITNESS):
             if key.name in said:
                 reading.refuse(f"{at}.{key.name}", ALONE)
         return Service(name="", vips=())
@@ -69,6 +69,7 @@ def policy_values(service: Service) -> dict[str, Any]:
         "coordination-loss": service.coordination_loss,
         "cold-start": service.cold_start,
         "min-sessions": service.min_sessions,
+        "witness": service.witness,
         "settle": service.times.settle,
         "claim-timeout": service.times.claim_timeout,
         "handback-delay": service.times.handback_delay,

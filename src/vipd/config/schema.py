@@ -140,12 +140,12 @@ POLICY: Final = (
     Key("coordination-loss", '`"hold"`, `"own"` or `"withdraw"`', choice(CoordinationLoss), "hold"),
     Key("cold-start", '`"all"`, `"pinned"` or `"none"`', choice(ColdStart), "all"),
     Key("min-sessions", "integer, 1 to 255", integer(1, 255), 1),
-    Key("witness", "boolean", boolean, default=False),
     Key("settle", "number, seconds", seconds(0, 60), 1.0),
     Key("claim-timeout", "number, seconds", seconds(0.1, 3600), 2.0),
     Key("handback-delay", "number, seconds", seconds(0, 3600), 5.0),
     Key("handback-max", "number, seconds", seconds(0.1), 300.0),
 )
+WITNESS: Final = Key("witness", "boolean", boolean, default=False)
 _PEER_KEYS: Final = (
     Key("peer-as", 'AS number or `"external"`', either("external", None, asn), NO_AS, PER_PEER),
     Key("local-as", "AS number", asn, None, "that of `[speaker]`"),
@@ -208,6 +208,7 @@ SERVICE: Final = section(
     Key("on-change-timeout", "number, seconds", seconds(0.1, 3600), 10.0),
     Key("require-address", "boolean", boolean, None, "`manage` of `[loopback]`"),
     *POLICY,
+    WITNESS,
     strangers=_PIN,
 )
 VIP: Final = section(
@@ -272,7 +273,11 @@ DEFINITION: Final = section(
     Key("when", "text", line, "", "none"),
     Key("why", "text", line, "", "none"),
 )
-DEFINED_POLICY: Final = section("policy of the definition", *POLICY)
+DEFINED_POLICY: Final = section(
+    "policy of the definition",
+    *POLICY,
+    strangers={WITNESS.name: "stands in the file of each pod, whose sessions are to be ready for it"},
+)
 FABRIC: Final = section(
     "[fabric]",
     Key("tiers", "integer, 1 to 5", integer(1, 5), 1, REQUIRED),
