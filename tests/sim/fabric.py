@@ -303,6 +303,15 @@ class Fabric:
 
     # ---- what befalls it ----
 
+    def hide(self, tor: str, *prefixes: Prefix) -> None:
+        """Have a ToR tell its pods nothing of these, or again of all but these."""
+        router = self.routers[tor]
+        changed = router.hidden ^ set(prefixes)
+        router.hidden = set(prefixes)
+        for line in [line for line in self.lines if line.tor == tor]:
+            for prefix in sorted(changed):
+                line.show(prefix)
+
     def set_pace(self, router: str, pace: Seconds) -> None:
         """Make a router slow to tell what it hears."""
         for way in self.routers[router].neighbours.values():

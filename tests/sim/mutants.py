@@ -38,6 +38,22 @@ READ_BACK = (
     "did so before, and claims it again: as it would have to after a refusal, but later"
 )
 MUTANTS = {
+    "no witness": _mutant(
+        "seen_to_die", ("witness", "if not service.witness or not sights:", "if True:")
+    ),
+    "believing a router without its anchor": _mutant(
+        "cut_off_rack",
+        ("witness", "clear = [sight for sight in sights if sight.clear_at <= now]", "clear = list(sights)"),
+    ),
+    "believing that everything has gone": _mutant(
+        "seen_all_at_once", ("witness", "if len(gone) < 2:", "if True:")
+    ),
+    "telling nobody in whose place": _mutant(
+        "seen_no_more", ("witness", "found.setdefault(vip, pod)", "pass")
+    ),
+    "witnessing again at once": _mutant(
+        "seen_now_and_then", ("witness", "due = max(due, last.held_until(times))", "pass")
+    ),
     "no version check": _mutant(
         "late_views",
         ("membership", "transact([*checks, taken_back])", "transact([taken_back])"),

@@ -484,6 +484,103 @@ async def at_offsets(story: Callable[[Seconds], Awaitable[None]]) -> None:
         await story(tenth / 10)
 
 
+async def seen_to_die() -> None:
+    """ZooKeeper is away, and a pod dies: the routers say so, and the next in line has its VIP at once."""
+    async with stage(racks="121", vips=vips(4), pins={V: "p0"}, witness=True) as (world, monitor):
+        await start(world, monitor)
+        await without_zookeeper(world)
+        p0 = world.pods["p0"]
+        monitor.excuse(monitor.of(p0), "p0 crashed", 0.6)
+        p0.crash()
+        await asyncio.sleep(5)
+
+
+async def cut_off_rack() -> None:
+    """The ToRs of a rack lose their uplinks: its pods see nothing any more, and take nothing."""
+    pins = dict.fromkeys(vips(4), "p1") | {V: "p0"}
+    async with stage(racks="12", vips=vips(4), pins=pins, witness=True) as (world, monitor):
+        await start(world, monitor)
+        p1 = world.pods["p1"]
+        monitor.excuse(monitor.of(p1), "its rack is cut off", 20)
+        for tor in world.racks["r2"]:
+            world.fabric.lose_uplinks(tor)
+        await asyncio.sleep(5)
+        assert V not in p1.routes(), "a ToR without its anchor proves nothing"
+        for tor in world.racks["r2"]:
+            world.fabric.mend_uplinks(tor)
+        await monitor.settle(30)
+
+
+async def seen_no_more(*hidden: Vip) -> None:
+    """ToRs filter what they tell their pods. What lives is with one pod in the end, and never with none."""
+    async with stage(racks="112", vips=vips(6), pins=dict.fromkeys(vips(4), "p0"), witness=True) as (
+        world,
+        monitor,
+    ):
+        await start(world, monitor)
+        await filtered(world, *hidden)
+        await monitor.settle(30)
+
+
+async def seen_all_at_once() -> None:
+    """More than half of all VIPs is gone in one moment: it is the sight that went."""
+    async with stage(racks="12", vips=vips(4), pins=dict.fromkeys(vips(3), "p0"), witness=True) as (
+        world,
+        monitor,
+    ):
+        await start(world, monitor)
+        await filtered(world, *vips(3))
+        assert not witnessed(world.pods["p1"])
+
+
+async def seen_now_and_then() -> None:
+    """A VIP that comes and goes is taken ever later: each time it has to be gone for long enough again."""
+    async with stage(racks="12", vips=vips(4), pins=dict.fromkeys(vips(3), "p0"), witness=True) as (
+        world,
+        monitor,
+    ):
+        await start(world, monitor)
+        for _ in range(15):
+            await filtered(world, V)
+            await filtered(world)
+        assert 0 < witnessed(world.pods["p1"]) < 5, "each time it is held down for longer"
+
+
+async def never_seen() -> None:
+    """ToRs send an aggregate instead: the pods are blind, and wait for ZooKeeper as ever."""
+    async with stage(racks="12", vips=vips(4), pins=dict.fromkeys(vips(3), "p0"), witness=True) as (
+        world,
+        monitor,
+    ):
+        for tor in world.racks["r2"]:
+            world.fabric.hide(tor, *map(prefix_of, vips(4)))
+        await start(world, monitor)
+        p0 = world.pods["p0"]
+        monitor.excuse(monitor.of(p0), "p0 crashed", world.session_timeout + 1)
+        p0.crash()
+        await asyncio.sleep(1)
+        assert not world.pods["p1"].routes().keys() & set(vips(3))
+        await asyncio.sleep(5)
+
+
+def witnessed(pod: Pod) -> int:
+    """How many VIPs it has taken as the routers had lost them."""
+    assert pod.life is not None
+    return pod.life.steering.takeovers[SERVICE, Word.WITNESSED]
+
+
+async def filtered(world: World, *hidden: Vip) -> None:
+    for tor in world.racks["r2"]:
+        world.fabric.hide(tor, *map(prefix_of, hidden))
+    await asyncio.sleep(1)
+
+
+async def without_zookeeper(world: World) -> None:
+    for name in world.ensemble.servers:
+        world.ensemble.kill(name)
+    await asyncio.sleep(10)
+
+
 SCENARIOS: dict[str, Callable[[], Awaitable[None]]] = {
     "late_views": lambda: at_offsets(late_views),
     "late_views_at_copies": lambda: at_offsets(late_views_at_copies),
@@ -510,6 +607,12 @@ SCENARIOS: dict[str, Callable[[], Awaitable[None]]] = {
     "a_version_too_far": a_version_too_far,
     "clock_jump": clock_jump,
     "checks_fail_everywhere": checks_fail_everywhere,
+    "seen_to_die": seen_to_die,
+    "cut_off_rack": cut_off_rack,
+    "seen_no_more": lambda: seen_no_more(V),
+    "seen_all_at_once": seen_all_at_once,
+    "seen_now_and_then": seen_now_and_then,
+    "never_seen": never_seen,
     "loss_own": lambda: loss(CoordinationLoss.OWN, stand=frozenset((V,))),
     "loss_withdraw": lambda: loss(CoordinationLoss.WITHDRAW, stand=frozenset()),
 }

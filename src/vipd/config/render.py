@@ -124,6 +124,7 @@ def _coordination(config: CoordinationConfig) -> Values:
         "weight": config.weight,
         "session-timeout": config.ensemble.session_timeout,
         "grace": config.grace,
+        "witness-anchor": [str(prefix) for prefix in config.anchors.values()],
         "auth-file": config.auth_file,
         "tls": config.tls is not None,
         **(_tls(config.tls) if config.tls else {}),
