@@ -240,6 +240,7 @@ def _connected(case: Case, view: View, before: Memory) -> Case:
             heard=heard,
             drains=drains,
             settle=service.times.settle,
+            proven_at=case.memory.trust.proven_at,
         )
         for vip in case.standing
         if vip not in mine

@@ -136,6 +136,7 @@ def receipt(
     heard: Mapping[str, Heard],
     drains: Collection[str],
     settle: Seconds,
+    proven_at: Seconds = 0.0,
 ) -> Receipt:
     """Rule 3 (a) and (b): whether, and when, others can have it.
 
@@ -149,6 +150,7 @@ def receipt(
         heard: their claims.
         drains: pod-ids that an operator drains, whatever their records say yet.
         settle: how long a claim must have stood.
+        proven_at: from when on the record of a member proves that it lives.
     """
     ready: list[tuple[Seconds, str]] = []
     for pod in line.assigned:
@@ -163,4 +165,4 @@ def receipt(
     if len(ready) < needed:
         return Receipt()
     chosen = ready[:needed]
-    return Receipt(at=chosen[-1][0], receivers=tuple(sorted(name for _, name in chosen)))
+    return Receipt(at=max(chosen[-1][0], proven_at), receivers=tuple(sorted(name for _, name in chosen)))

@@ -49,6 +49,7 @@ class Trust:
     absent: Mapping[str, Absent] = field(default_factory=dict)  # by member name
     rivals: frozenset[str] = frozenset()  # younger records of our pod-id, each eligible once
     root: int | None = None
+    proven_at: Seconds = 0.0  # when ZooKeeper has forgotten whoever went in the last outage
     drain: Standing = field(default_factory=Standing)
     maintenance: Standing = field(default_factory=Standing)
 
@@ -81,6 +82,7 @@ def observe(trust: Trust, me: Me, view: View | None, now: Seconds) -> Trust:
     return replace(
         known,
         view=view,
+        proven_at=now + view.session_timeout if _back(trust, view) else trust.proven_at,
         absent=_absent(trust, known.names, me, view, now),
         rivals=_rivals(trust, known.names, me, view),
     )
@@ -119,10 +121,8 @@ def _in_force(before: Standing, found: Order | None, *, vanished: bool) -> Stand
 
 def _absent(trust: Trust, names: frozenset[str], me: Me, view: View, now: Seconds) -> Mapping[str, Absent]:
     """Rule 7: after an outage the members of before count as present for 2T, or until they are back."""
-    before = trust.view
-    back = before is not None and (not trust.trusted or before.own != view.own or before.root != view.root)
     absent = trust.absent
-    if back:
+    if _back(trust, view):
         until = now + 2 * view.session_timeout
         absent = {
             sibling.name: Absent(sibling=replace(sibling, registered=False), until=until)
@@ -131,6 +131,14 @@ def _absent(trust: Trust, names: frozenset[str], me: Me, view: View, now: Second
         }
     here = {member.pod for member in view.members.values()}
     return {name: each for name, each in absent.items() if each.sibling.pod not in here and now < each.until}
+
+
+def _back(trust: Trust, view: View) -> bool:
+    """Whether this is the first view to be trusted since an outage."""
+    before = trust.view
+    return before is not None and (
+        not trust.trusted or before.own != view.own or before.root != view.root
+    )
 
 
 def _rivals(trust: Trust, names: frozenset[str], me: Me, view: View) -> frozenset[str]:

@@ -665,6 +665,19 @@ def test_7_what_we_announce_is_not_let_go_to_who_is_remembered_alone():
     assert only(pod) is Word.KEEPING
 
 
+def test_7_for_t_after_an_outage_a_record_does_not_prove_that_its_pod_lives():
+    pod = announcing(A)
+    pod.service = service(pins={A: "pod-x"})
+    pod.sees(member("pod-x~2", claims={A})).decide(after=1)
+    pod.lose()
+    pod.decide(after=30)
+    assert pod.regain().releases == ()
+    assert pod.decide(after=2.9).releases == ()
+    assert only(pod) is Word.KEEPING
+    (release,) = pod.decide(after=0.1).releases
+    assert release.vips == {A}
+
+
 def test_7_until_they_register_again():
     pod = Pod(service(), member("pod-x~2", claims={A}))
     pod.decide()
