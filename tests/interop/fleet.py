@@ -36,6 +36,7 @@ VIPS = ("192.0.2.1", "192.0.2.2", "192.0.2.3", "2001:db8::1", "2001:db8::2", "20
 PREFIXES = frozenset(str(ip_network(vip)) for vip in VIPS)
 SHARE = 2  # of them is with each of three pods
 ROOT = "/vipd"
+OPERATOR = "10.64.0.9"
 SERVICE = "apex"
 RACKS = "ab"
 CREDENTIALS = "vipd:secret"
@@ -156,7 +157,7 @@ class Fleet:
         self.ensemble.servers[-1].speak_tls(authority)
         self._authority = lab.directory / "authority.pem"
         authority.cert_pem.write_to_path(str(self._authority))
-        self.operator = self._housed("operator", "10.64.0.9")
+        self.operator = self._housed("operator", OPERATOR)
         self._auth = self.operator.directory / "auth"
         self._auth.write_text(CREDENTIALS)
         self._auth.chmod(0o600)
@@ -366,7 +367,7 @@ class Fleet:
 
     @contextmanager
     def connections(self, fault: str) -> Iterator[None]:
-        """Have a fault between all pods and all servers."""
+        """Have a fault between all pods and all servers; operators are spared the resets of answers."""
         with ExitStack() as stack:
             for node, rule in self._faults(fault):
                 stack.enter_context(node.sending(rule))
@@ -382,7 +383,7 @@ class Fleet:
                 rule = f"tcp dport {PORT} tcp flags & psh == psh reject with tcp reset"
                 return [(pod.node, rule) for pod in self.pods]
             case "reset once it is carried out":  # the answers to pings and to the handshake are shorter
-                rule = f"{ours} ip length > 120 reject with tcp reset"
+                rule = f"{ours} ip daddr != {OPERATOR} ip length > 120 reject with tcp reset"
                 return [(server.node, rule) for server in self.ensemble.servers]
         raise ValueError(fault)
 
