@@ -48,7 +48,7 @@ class Contained(Member):
     def __init__(self, node: Node, pod_id: str, zone: str, number: int, *, mode: str) -> None:
         for vip in VIPS:
             node.ip("addr", "add", f"{vip}/32", "dev", "lo")
-        super().__init__(node, pod_id, zone, number, None)
+        super().__init__(node, pod_id, zone, number)
         os.chown(self.auth, USER, USER)
         here = ("--volume", f"{self.auth}:{self.auth}:ro", "--volume", f"{self.file}:/etc/vipd/vipd.toml:ro")
         self.container = Container(node, VIPD, *NOTHING, *here)
