@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import itertools
 import selectors
 from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec, TypeVar
@@ -24,12 +25,27 @@ class _NeverBlocking(selectors.SelectSelector):
         return ready
 
 
+class _Numbered(asyncio.Task[Any]):
+    """A task that lies in sets where its number puts it, not its address: groups cancel in that order."""
+
+    _numbers = itertools.count()
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], **how: Any) -> None:
+        self._number = next(self._numbers)
+        super().__init__(coroutine, **how)
+
+    def __hash__(self) -> int:
+        return self._number
+
+
 class SimulatedLoop(asyncio.SelectorEventLoop):
     """Runs production code unchanged, in virtual time that begins at 0."""
 
     def __init__(self) -> None:
         self._clock = _NeverBlocking()
         super().__init__(self._clock)
+        _Numbered._numbers = itertools.count()
+        self.set_task_factory(lambda loop, coroutine, **how: _Numbered(coroutine, loop=loop, **how))
 
     def time(self) -> float:
         return self._clock.now

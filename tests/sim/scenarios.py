@@ -496,7 +496,7 @@ async def seen_to_die() -> None:
 
 
 async def cut_off_rack() -> None:
-    """The ToRs of a rack lose their uplinks: its pods see nothing any more, and take nothing."""
+    """The ToRs of a rack lose their uplinks: its pods see nothing more, and take nothing."""
     pins = dict.fromkeys(vips(4), "p1") | {V: "p0"}
     async with stage(racks="12", vips=vips(4), pins=pins, witness=True) as (world, monitor):
         await start(world, monitor)
