@@ -4,6 +4,9 @@ One ToR, which is BIRD, and three machines on it, in network namespaces: vipd, B
 BFD sessions with the ToR at the same time, at 3 x 300, 3 x 100 and 3 x 50 ms, each over its own link. What
 goes over the links is recorded, and the packets tell who gave up whom: whoever goes from Up to Down with the
 diagnostic "Control Detection Time Expired". Wants root, BIRD, FRR and tcpdump.
+
+It sleeps for as long as is to be counted, and before that until nobody is busy with its own start any more;
+what it waits for by looking again is a daemon of somebody else, which has no other way to tell.
 """
 
 import contextlib
@@ -26,6 +29,7 @@ PACES = (300, 100, 50)  # ms, three times each
 TOR = "ToR"
 FRR = "/usr/lib/frr"
 UP, DOWN, EXPIRED = 3, 1, 1
+AT_REST = 10.0  # seconds after the last session is up: what a start costs is no false positive
 LINKS = {pair: number for number, pair in enumerate(itertools.product(SPEAKERS, PACES))}
 
 Row = tuple[str, str, float, str]
@@ -119,8 +123,12 @@ def start_frr(stack: ExitStack, space: str, folder: Path) -> None:
             *("-i", str(folder / f"{daemon}.pid"), *more),
         )
         stack.enter_context(process(space, folder, *command))
-        while not (folder / f"{daemon}.vty").exists():
+        for _ in range(600):
+            if (folder / f"{daemon}.vty").exists():
+                break
             time.sleep(0.05)
+        else:
+            raise TimeoutError(f"{daemon} does not answer")
 
 
 def start_vipd(stack: ExitStack, space: str, folder: Path) -> None:
@@ -159,7 +167,7 @@ def wait_until_up(tor: Path) -> None:
             check=False,
         )
         if said.stdout.count(" Up ") == len(LINKS):
-            time.sleep(10)
+            time.sleep(AT_REST)
             return
         time.sleep(0.1)
     raise TimeoutError(f"not every session came up:\n{said.stdout}")

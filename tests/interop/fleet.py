@@ -12,10 +12,11 @@ edge that of the ToRs, at each pod its own.
 import json
 import signal
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import trustme
 
@@ -30,6 +31,17 @@ from interop.wiring import neighbor, service
 from interop.zookeeper import TLS_PORT
 from vipd.coord.layout import definition_path, maintenance_path, member_path, write_order
 from vipd.coord.member import Order
+
+
+class Living(Protocol):
+    """What is built of many machines, started once, and closed."""
+
+    def start(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+F = TypeVar("F", bound=Living)
 
 EDGE_AS, TORS_AS, PODS_AS = 65000, 65100, 65010
 VIPS = ("192.0.2.1", "192.0.2.2", "192.0.2.3", "2001:db8::1", "2001:db8::2", "2001:db8::3")
@@ -142,6 +154,21 @@ class Member(Pod):
 
     def said(self, since: float) -> list[Entry]:
         return self.ledger.updates(self.tors.keys(), since)
+
+
+@contextmanager
+def living(kind: Callable[[Lab], F]) -> Iterator[F]:
+    """Build a fleet, start it, and remove it, whatever happens."""
+    lab = Lab()
+    try:
+        fleet = kind(lab)
+        try:
+            fleet.start()
+            yield fleet
+        finally:
+            fleet.close()
+    finally:
+        lab.close()
 
 
 class Fleet:

@@ -11,23 +11,16 @@ from pathlib import Path
 import pytest
 
 from interop.exazk_fleet import MAINTENANCE, ExazkFleet
-from interop.netns import Lab, wait_for
+from interop.fleet import living
+from interop.netns import wait_for
 
 PAGE = (Path(__file__).parents[2] / "docs" / "migration-exazk.md").read_text()
 
 
 @pytest.fixture(scope="module")
 def built(machine: None) -> Iterator[ExazkFleet]:
-    lab = Lab()
-    try:
-        fleet = ExazkFleet(lab)
-        try:
-            fleet.start()
-            yield fleet
-        finally:
-            fleet.close()
-    finally:
-        lab.close()
+    with living(ExazkFleet) as fleet:
+        yield fleet
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from interop.fleet import PREFIXES, SERVICE, SHARE, VIPS, Fleet, Member, T
-from interop.netns import Lab, wait_for
+from interop.fleet import PREFIXES, SERVICE, SHARE, VIPS, Fleet, Member, T, living
+from interop.netns import wait_for
 from interop.zookeeper import TLS_PORT
 
 TRIES = 3
@@ -20,16 +20,8 @@ TRIES = 3
 
 @pytest.fixture(scope="module")
 def built(machine: None) -> Iterator[Fleet]:
-    lab = Lab()
-    try:
-        fleet = Fleet(lab)
-        try:
-            fleet.start()
-            yield fleet
-        finally:
-            fleet.close()
-    finally:
-        lab.close()
+    with living(Fleet) as fleet:
+        yield fleet
 
 
 @pytest.fixture

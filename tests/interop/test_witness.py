@@ -5,27 +5,20 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 
 import pytest
 
-from interop.fleet import PREFIXES, SERVICE, Fleet
-from interop.netns import Lab, wait_for
+from interop.fleet import PREFIXES, SERVICE, Fleet, living
+from interop.netns import wait_for
 
 RUNS = 3
 
 
 @pytest.fixture(scope="module")
 def built(machine: None) -> Iterator[Fleet]:
-    lab = Lab()
-    try:
-        fleet = Fleet(lab, witnesses=True)
-        try:
-            fleet.start()
-            yield fleet
-        finally:
-            fleet.close()
-    finally:
-        lab.close()
+    with living(partial(Fleet, witnesses=True)) as fleet:
+        yield fleet
 
 
 @pytest.fixture

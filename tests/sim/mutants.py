@@ -75,7 +75,7 @@ MUTANTS = {
         "deaf_returner", ("handover", "if me.acknowledged.get(vip) == rank:", "if vip in me.carried:")
     ),
     "forgetting members on reconnect": _mutant(
-        "everything_forgotten", ("trust", "    if _back(trust, view):", "    if False:")
+        "everything_forgotten", ("trust", "    if _back(trust, me, view):", "    if False:")
     ),
     "one name across sessions": _mutant(
         "quick_restart", ("layout", '{session & 0xFFFF_FFFF_FFFF_FFFF:x}"', '1"')
@@ -136,7 +136,7 @@ MUTANTS = {
         ("trust", "until = now + 2 * view", "until = trust.view.trusted_until + 2 * view"),
     ),
     "counting as there whoever goes": _mutant(
-        "gone_in_an_outage", ("trust", "    if _back(trust, view):", "    if trust.view is not None:")
+        "gone_in_an_outage", ("trust", "    if _back(trust, me, view):", "    if trust.view is not None:")
     ),
     "counting as there for ever who has not come back": _mutant(
         "gone_in_an_outage_that_forgets",

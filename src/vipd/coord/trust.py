@@ -82,7 +82,7 @@ def observe(trust: Trust, me: Me, view: View | None, now: Seconds) -> Trust:
     return replace(
         known,
         view=view,
-        proven_at=now + view.session_timeout if _back(trust, view) else trust.proven_at,
+        proven_at=now + view.session_timeout if _back(trust, me, view) else trust.proven_at,
         absent=_absent(trust, known.names, me, view, now),
         rivals=_rivals(trust, known.names, me, view),
     )
@@ -122,7 +122,7 @@ def _in_force(before: Standing, found: Order | None, *, vanished: bool) -> Stand
 def _absent(trust: Trust, names: frozenset[str], me: Me, view: View, now: Seconds) -> Mapping[str, Absent]:
     """Rule 7: after an outage the members of before count as present for 2T, or until they are back."""
     absent = trust.absent
-    if _back(trust, view):
+    if _back(trust, me, view):
         until = now + 2 * view.session_timeout
         absent = {
             sibling.name: Absent(sibling=replace(sibling, registered=False), until=until)
@@ -133,12 +133,12 @@ def _absent(trust: Trust, names: frozenset[str], me: Me, view: View, now: Second
     return {name: each for name, each in absent.items() if each.sibling.pod not in here and now < each.until}
 
 
-def _back(trust: Trust, view: View) -> bool:
-    """Whether this is the first view to be trusted since an outage."""
+def _back(trust: Trust, me: Me, view: View) -> bool:
+    """Whether this is the first view to be trusted since an outage, or since we announced without one."""
     before = trust.view
-    return before is not None and (
-        not trust.trusted or before.own != view.own or before.root != view.root
-    )
+    if before is None:
+        return bool(me.carried)
+    return not trust.trusted or before.own != view.own or before.root != view.root
 
 
 def _rivals(trust: Trust, names: frozenset[str], me: Me, view: View) -> frozenset[str]:

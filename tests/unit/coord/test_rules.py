@@ -678,6 +678,18 @@ def test_7_for_t_after_an_outage_a_record_does_not_prove_that_its_pod_lives():
     assert release.vips == {A}
 
 
+def test_7_nor_does_it_to_a_pod_that_has_announced_before_it_met_zookeeper():
+    pod = Pod(service(pins={A: "pod-x"}), member("pod-x~2", claims={A}))
+    pod.decide(view=None)
+    pod.decide(view=None, after=20)
+    assert only(pod) is Word.COLD
+    pod.decide(acknowledged={A: 1}, carried=frozenset({A}))
+    pod.own = replace(pod.own, record=replace(pod.decided.record, announcing={A: 1}))
+    assert pod.decide(after=2.9).releases == ()
+    assert only(pod) is Word.KEEPING
+    assert pod.decide(after=0.1).releases
+
+
 def test_7_until_they_register_again():
     pod = Pod(service(), member("pod-x~2", claims={A}))
     pod.decide()
