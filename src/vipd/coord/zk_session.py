@@ -9,7 +9,8 @@ the session. What this one promises instead:
   a pause. The session and the newest zxid go along, and are given up only when a server says that the
   session is no more, or when servers that do serve refuse our zxid for so long that data must be lost.
 - Every connection is a generation. Nothing is sent twice, or in another generation than it was meant for.
-- The lease says until when no server can have expired us. It rests on what was answered, by our own clock.
+- The lease says until when no server can have expired us, but where we talk to one that is cut off from the
+  others and has not noticed yet. It rests on what was answered, by our own clock.
 """
 
 import asyncio
