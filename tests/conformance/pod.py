@@ -125,6 +125,7 @@ format = "json"
                 stderr=log,
             )
         self.logged("pod_started", patience=START)
+        self.logged("listener_ready", patience=START)
 
     @property
     def process(self) -> "subprocess.Popen[bytes]":
