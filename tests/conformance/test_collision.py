@@ -29,6 +29,16 @@ def call(pod, tor, ttl=64):
     return peer
 
 
+def at_rest(pod, kind):
+    """A neighbour that vipd waits for, and is over the session of an earlier test."""
+    tor = pod.tor(kind)
+    until = time.monotonic() + PATIENCE
+    while pod.status(tor)["state"] != "Active":
+        assert time.monotonic() < until, pod.status(tor)
+        time.sleep(0.02)  # of its idle hold time of 0.1 s
+    return tor
+
+
 def called(pod, tor, ttl=64):
     """Call vipd, which may refuse."""
     peer = tor.call(pod.address, pod.listen, ttl)
@@ -92,7 +102,7 @@ def test_4271_6_8_a_second_connection_beside_one_that_was_dialed(pod, router_id)
 
 @pytest.mark.parametrize("router_id", [LOWER, HIGHER], ids=["ours-is-higher", "theirs-is-higher"])
 def test_4271_6_8_a_second_connection_beside_one_that_was_accepted(pod, router_id):
-    tor = pod.tor("waiting")
+    tor = at_rest(pod, "waiting")
     peer = call(pod, tor)
     peer.establish(router_id=router_id)
     second = tor.call(pod.address, pod.listen)
@@ -146,8 +156,7 @@ def mute_call(pod, tor, ttl=None):
 
 @pytest.mark.parametrize("count", [1, 5])
 def test_4271_8_a_call_without_an_open_keeps_no_passive_peer_out(pod, count):
-    tor = pod.tor("waiting")
-    call(pod, tor).close()  # so that it is over its last session
+    tor = at_rest(pod, "waiting")
     with contextlib.ExitStack() as stack:
         for _ in range(count):
             stack.enter_context(mute_call(pod, tor))
@@ -158,9 +167,20 @@ def test_4271_8_a_call_without_an_open_keeps_no_passive_peer_out(pod, count):
         assert time.monotonic() - began < PATIENCE / 2
 
 
+def test_4271_8_a_call_that_stays_an_open_keeps_no_passive_peer_out(pod):
+    tor = at_rest(pod, "waiting")
+    idler = call(pod, tor)
+    idler.say(bgp.open_message(tor.asn))
+    assert idler.hear().kind == KEEPALIVE
+    peer = call(pod, tor)
+    peer.establish()
+    assert idler.last_words()
+    peer.stands()
+
+
 @pytest.mark.parametrize("ttl", [1, 64, 254])
 def test_5082_a_connection_from_too_far_away_keeps_nobody_out(pod, ttl):
-    tor = pod.tor("near")
+    tor = at_rest(pod, "near")
     with mute_call(pod, tor, ttl) as far:
         with contextlib.suppress(OSError):
             far.sendall(bgp.open_message(tor.asn))  # which does not arrive
@@ -187,16 +207,13 @@ def test_4271_8_a_call_without_an_open_keeps_us_from_no_call_of_ours(own_pod):
 
 
 def test_4271_8_a_passive_session_waits(pod):
-    tor = pod.tor("waiting")
-    until = time.monotonic() + PATIENCE
-    while pod.status(tor)["state"] != "Active":  # a test before this one may just have ended a session
-        assert time.monotonic() < until
+    tor = at_rest(pod, "waiting")
     assert not tor.called_within(0.5)
 
 
 @pytest.mark.parametrize("order", ["before-our-open", "after-our-open"])
 def test_4271_8_a_passive_session(pod, order):
-    tor = pod.tor("waiting")
+    tor = at_rest(pod, "waiting")
     peer = tor.call(pod.address, pod.listen)
     if order == "before-our-open":
         peer.say(bgp.open_message(peer.asn), bgp.keepalive())
@@ -212,8 +229,9 @@ def test_4271_8_a_passive_session(pod, order):
 def test_4271_8_a_passive_session_comes_back(pod):
     tor = pod.tor("waiting")
     for _ in range(3):
-        while (peer := called(pod, tor)) is None:  # it takes no calls while it is Idle
-            pass
+        while pod.status(tor)["state"] != "Active":  # it takes no calls while it is Idle
+            time.sleep(0.02)
+        peer = call(pod, tor)
         peer.establish()
         peer.reset()
 

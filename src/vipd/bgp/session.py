@@ -439,13 +439,14 @@ class Session:
     def _answer(self, connection: Connection) -> None:
         """Find a machine for a connection that the peer has opened (RFC 4271 sections 6.8 and 8.2.1).
 
-        A call on which no OPEN has come keeps nobody out, for whoever has the peer's address can make one,
-        from too far away even (RFC 5082): it gives way to the next, and we go on dialling beside it.
+        A call that has not become a session keeps nobody out, for whoever has the peer's address can make
+        one, from too far away even (RFC 5082: what arrives before the kernel is told of the limit is heard).
+        It gives way to the next, and we go on dialling beside it.
         """
-        for mute in filter(_is_mute, (self._line, *self._rivals())):
-            self._take(mute, Stop(subcode=CeaseError.CONNECTION_COLLISION_RESOLUTION, text=_NEWER))
-            if mute is self._line:
-                self._take(mute, Start(passive=True))
+        for call in filter(_is_call, (self._line, *self._rivals())):
+            self._take(call, Stop(subcode=CeaseError.CONNECTION_COLLISION_RESOLUTION, text=_NEWER))
+            if call is self._line:
+                self._take(call, Start(passive=True))
             else:
                 self._rival = None
         wire, state, agreed = self._line.wire, self._line.fsm.state, self._line.fsm.negotiated
@@ -482,7 +483,7 @@ class Session:
         if rival is None:
             return
         if rival.fsm.state in (State.IDLE, State.ACTIVE):
-            if not _is_mute(self._line):
+            if not _is_call(self._line):
                 self._rival = None
             return
         if _is_dialed(rival) and self._line.fsm.state in (State.IDLE, State.ACTIVE):
@@ -723,12 +724,13 @@ def _is_dialed(line: Line) -> bool:
     return line.wire is not None and line.wire.side is Side.DIALED
 
 
-def _is_mute(line: Line) -> bool:
-    """Whether it has a call from the peer's address on which no OPEN has come."""
-    return line.wire is not None and not _is_dialed(line) and line.fsm.state is State.OPEN_SENT
+def _is_call(line: Line) -> bool:
+    """Whether it has a call from the peer's address that has not become a session yet."""
+    opening = line.fsm.state in (State.OPEN_SENT, State.OPEN_CONFIRM)
+    return line.wire is not None and not _is_dialed(line) and opening
 
 
 _ONE_IS_ENOUGH = "another connection to the same peer stays"
-_NEWER = "a newer call from the same address has come, and no OPEN on this one"
+_NEWER = "a newer call from the same address has come before this one was a session"
 _PLAIN = Policy()
 _PROGRESS = {state: n for n, state in enumerate(State)}
