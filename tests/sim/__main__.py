@@ -16,6 +16,7 @@ import structlog
 
 from sim.faults import Story
 from sim.invariants import Violation
+from sim.loop import Livelock
 from sim.process import WorldLoop
 
 
@@ -61,7 +62,10 @@ def live(seed: int, kind: str = "", *, whole: bool = False) -> tuple[int, str, s
                 print("\n".join(story.world.story))
             return "", story.kind
 
-        wrong, told = runner.run(main())
+        try:
+            wrong, told = runner.run(main())
+        except Livelock as livelock:
+            wrong, told = f"seed {seed}: {livelock}", kind
     return seed, wrong, told, time.perf_counter() - began
 
 

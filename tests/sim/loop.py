@@ -11,13 +11,24 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+TURNS = 100_000  # of the loop, without any time: more than all that a whole cluster does at once
+
+
+class Livelock(AssertionError):  # noqa: N818 - the word for it
+    """Something goes round and round, and time does not pass."""
+
+
 class _NeverBlocking(selectors.SelectSelector):
     """Asked to wait, it puts the clock forward and returns."""
 
     now = 0.0
+    _turns = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
+        self._turns = self._turns + 1 if timeout == 0 else 0
+        if self._turns == TURNS:
+            raise Livelock(f"at {self.now:.3f} s the same things happen for ever, and no time passes")
         if not ready:
             if timeout is None:
                 raise RuntimeError("deadlock: everybody waits, and no timer is set")

@@ -38,9 +38,7 @@ READ_BACK = (
     "did so before, and claims it again: as it would have to after a refusal, but later"
 )
 MUTANTS = {
-    "no witness": _mutant(
-        "seen_to_die", ("witness", "if not service.witness or not sights:", "if True:")
-    ),
+    "no witness": _mutant("seen_to_die", ("witness", "if not service.witness or not sights:", "if True:")),
     "believing a router without its anchor": _mutant(
         "cut_off_rack",
         ("witness", "clear = [sight for sight in sights if sight.clear_at <= now]", "clear = list(sights)"),

@@ -177,9 +177,13 @@ def _waiting(case: Case, vip: Vip) -> Ruling | None:
 
 
 def _witnessed(case: Case, vip: Vip) -> Ruling | None:
-    """Rule 10: the routers have lost who says that it announces it, and we are the next in line."""
+    """Rule 10: the routers have lost who says that it announces it, and we are the next in line.
+
+    Without ZooKeeper nobody could take it from us, make before break: what has been taken is kept.
+    """
     lost = case.lost.get(vip)
-    if lost is None or vip not in case.eligible or case.me.pod not in case.line(vip).assigned:
+    taken = not case.memory.trust.trusted and case.standing.get(vip) == 0
+    if lost is None or vip not in case.eligible or not (taken or case.me.pod in case.line(vip).assigned):
         return None
     if _by_loss(case, vip) is not None:
         return None

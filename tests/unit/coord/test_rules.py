@@ -25,6 +25,7 @@ from vipd.coord.member import (
     Vip,
     Word,
 )
+from vipd.coord.placement import score
 
 NONE = frozenset()
 INF = float("inf")
@@ -998,6 +999,27 @@ def test_10_while_it_is_lost_those_next_in_line_have_their_time_one_after_anothe
         pod.decide(after=2)
         turns.append(pod.words()[A])
     assert turns == [Word.WAITING, Word.WITNESSED, Word.WITNESSED, Word.WITNESSED]
+
+
+def test_10_what_has_been_taken_is_kept_above_our_bound_too_while_zookeeper_is_lost():
+    after_us = next(
+        name for name in ("pod-s", "pod-t", "pod-u", "pod-v") if score(A, name, 1) < score(A, ME, 1)
+    )
+    pod = watching(
+        member("pod-x~2", claims={A}, eligible={A}),
+        member("pod-y~3", claims={B}, eligible={B}),
+        member(f"{after_us}~4", eligible={A}),
+    )
+    pod.lose()
+    pod.decide(after=5, sights=(sight(B, a=5.0),))
+    pod.decide(after=0.2)
+    pod.acknowledge()
+    assert (pod.words()[A], pod.words()[B]) == (Word.WITNESSED, Word.WAITING)
+    pod.decide(after=5, sights=(sight(b=pod.now + 5),))
+    pod.decide(after=0.2)
+    for _ in range(3):  # by the balance one of two should go, to who is not here to take it
+        pod.acknowledge()
+        assert (pod.words()[A], pod.words()[B]) == (Word.WITNESSED, Word.WITNESSED)
 
 
 def test_10_nobody_is_next_in_line_while_none_was_ever_told_of():

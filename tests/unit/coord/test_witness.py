@@ -111,9 +111,7 @@ def convicted(now, *, gone=None, witness=None, since=None, read_at=None, pods=("
     def suspects(_vip, gone_at):
         return [(pod, gone_at if since is None else since) for pod in pods]
 
-    return convict(
-        witness or Witness(), gone, suspects, STAMPS, read_at=read_at, times=TIMES, now=now
-    )
+    return convict(witness or Witness(), gone, suspects, STAMPS, read_at=read_at, times=TIMES, now=now)
 
 
 def test_who_should_announce_it_is_passed_over_once_it_has_been_gone_for_long_enough():
