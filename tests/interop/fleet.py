@@ -140,6 +140,13 @@ class Member(Pod):
         """The verdicts that `vipd status` shows."""
         return {vip["verdict"] for found in self.status()["services"] for vip in found["vips"]}
 
+    def is_witness(self) -> bool:
+        """Whether it sees what others announce, and is told that they see what it announces itself."""
+        (service,) = self.status()["services"]
+        mine = [vip for vip in service["vips"] if vip["verdict"] == "ASSIGNED"]
+        seen = [vip["sharing"]["verified"] for vip in mine]
+        return service["coordination"]["blind"] == 0 and bool(seen) and all(seen)
+
     def announces(self) -> frozenset[str]:
         """What it has told every ToR, and not taken back."""
         return frozenset(prefix for prefix, told in self._told().items() if told == self.tors.keys())

@@ -25,27 +25,19 @@ def built(machine: None) -> Iterator[Fleet]:
 def fleet(built: Fleet) -> Iterator[Fleet]:
     """The fleet, settled, with every pod a witness of what it does not announce."""
     built.mend()
-    for pod in built.pods:
-        pod.share_by(witness=True)
-    built.settled()
-    wait_for(lambda: all(sees(pod) for pod in built.pods), "every pod sees what the others announce", 30.0)
+    have_witnesses(built)
     yield built
     for pod in built.pods:
         assert "Traceback" not in pod.log()
 
 
-def shared(pod) -> dict:
-    (service,) = pod.status()["services"]
-    return service["coordination"]
-
-
-def sees(pod) -> bool:
-    return shared(pod)["blind"] == 0 and all(
-        vip["sharing"]["verified"] is True
-        for service in pod.status()["services"]
-        for vip in service["vips"]
-        if vip["verdict"] == "ASSIGNED"
-    )
+def have_witnesses(fleet: Fleet) -> None:
+    """By the new policy the sessions begin anew, so the VIPs go away and come back."""
+    for pod in fleet.pods:
+        pod.share_by(witness=True)
+    seen = "every pod sees what the others announce"
+    wait_for(lambda: all(pod.is_witness() for pod in fleet.pods), seen, 60.0)
+    fleet.settled()
 
 
 def test_while_zookeeper_is_away_what_a_dead_pod_had_is_announced_by_the_next_in_line(fleet):
@@ -64,9 +56,7 @@ def test_while_zookeeper_is_away_what_a_dead_pod_had_is_announced_by_the_next_in
         gaps += [gap.seconds for gap in fleet.gaps(since, lost)]
         assert {pod.pod_id for prefix in lost for pod in others if prefix in pod.announces()}
         fleet.mend()
-        for pod in fleet.pods:
-            pod.share_by(witness=True)
-        wait_for(lambda: all(sees(pod) for pod in fleet.pods), "every pod sees the others again", 60.0)
+        have_witnesses(fleet)
     gaps.sort()
     print(f"the edge was without for {gaps[len(gaps) // 2]:.3f} s in the middle, {gaps[-1]:.3f} at worst")
 
