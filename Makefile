@@ -68,10 +68,11 @@ containers: setup image $(VENV)/.containers ## the images, running, and a few sc
 	$(BIN)/pytest -q tests/lab
 
 # `python -m lab` is tests/lab, which stands on tests/interop.
-MODES := cold,hot,exabgp
+MODES := hot,exabgp
+EVERY_MODE := cold,witness,hot,bfd,exabgp
 LAB := cd tests && ../$(BIN)/python -m lab
 
-lab: setup image ## a spine-leaf fabric with pods, ZooKeeper, Prometheus and a client, until ^C; MODE=cold|hot; as root
+lab: setup image ## a spine-leaf fabric with pods, ZooKeeper, Prometheus and a client, until ^C; MODE=cold|witness|hot|bfd; as root
 	@$(LAB) up --mode $(or $(MODE),hot)
 
 lab-down: ## ends it, and removes what a killed one left
@@ -80,9 +81,9 @@ lab-down: ## ends it, and removes what a killed one left
 lab-med: setup image ## two pods, one VIP: what becomes of MED, and which levers work; as root
 	@$(LAB) med
 
-failover: setup image ## what a client loses at each kind of failure, measured; ONLY=name, RUNS=5, MODES=hot,exabgp
-	@$(LAB) failover --only "$(ONLY)" --runs $(or $(RUNS),5) --modes $(MODES) \
-		$(if $(ONLY),,--write ../docs)
+failover: setup image ## what a client loses at each kind of failure, measured; FULL=1, ONLY=name, RUNS=5, MODES=hot,exabgp
+	@$(LAB) failover --only "$(ONLY)" --runs $(or $(RUNS),$(if $(FULL),10,5)) \
+		--modes $(if $(FULL),$(EVERY_MODE),$(MODES)) --write ../docs
 
 bench: setup $(VENV)/.bench ## vipd beside its peers on the same jobs: one table; JOBS="idle burst" picks
 	PYTHONPATH=tests $(BIN)/python -m bench $(JOBS)

@@ -139,9 +139,7 @@ class Teller:
     async def up(self, directory: Directory) -> AsyncIterator["Teller"]:
         async with asyncio.TaskGroup() as group:
             part = group.create_task(
-                take_part(
-                    directory, self._wishes, self._see, root=ROOT, pod=self.name, jitter=random.random
-                )
+                take_part(directory, self._wishes, self._see, root=ROOT, pod=self.name, jitter=random.random)
             )
             try:
                 yield self

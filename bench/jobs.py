@@ -6,6 +6,8 @@ They sleep only to let a speaker come to rest before it is measured, or to measu
 import socket
 import statistics
 import struct
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -21,6 +23,7 @@ Row = tuple[str, str, float, str]
 ALL = (Vipd, Exabgp, Bird, Gobgp)
 # One answer decides.
 AT_ONCE = "interval = 0.05\nfast-interval = 0.05\nrise = 1\nfall = 1"
+WATCHED = 0.3  # seconds, three times: the pace of BFD
 LOADED_FROM_FILE = (Vipd, Exabgp, Bird)  # GoBGP's client adds one route a process: no job of thousands
 
 
@@ -200,9 +203,10 @@ def full_table(number: int = 1_000_000) -> Iterator[Row]:
 
 
 def both_ways(number: int = 1_000_000, out: int = 10_000, times: int = 20) -> Iterator[Row]:
-    """A full table comes in from one ToR while all VIPs go and come on both, again and again."""
-    feed = _table(number)
-    with beside(Vipd, ["127.0.0.2", "127.0.0.3"], vips(out), check=AT_ONCE, late=True) as speaker:
+    """A full table comes in from one ToR while all VIPs come and go on both, and BFD watches."""
+    feed, tors = _table(number), ["127.0.0.2", "127.0.0.3"]
+    options = {"check": AT_ONCE, "late": True, "bfd": WATCHED}
+    with watched_by(tors) as watcher, beside(Vipd, tors, vips(out), **options) as speaker:
         _all_told(speaker, out)
         time.sleep(3)
         rss, before = speaker.running.rss(), len(speaker.late())
@@ -230,6 +234,28 @@ def both_ways(number: int = 1_000_000, out: int = 10_000, times: int = 20) -> It
         yield f"{job}: longest silence, of 9 that are allowed", Vipd.name, silence, "s"
         up = sum(collector.seen.closed is None for collector in speaker.collectors)
         yield f"{job}: sessions still up, of 2", Vipd.name, float(up), ""
+        said = watcher.read_text()
+        if said.count("came up") < len(tors):
+            raise RuntimeError(f"BFD did not come up: {said}")
+        given_up = said.count("gives it up") + said.count("is given up")
+        yield f"{job}: BFD at 3 x {1000 * WATCHED:g} ms, given up", Vipd.name, float(given_up), "x"
+
+
+@contextmanager
+def watched_by(tors: list[str]) -> Iterator[Path]:
+    """BFD from these addresses; what it has to tell."""
+    with tempfile.TemporaryDirectory() as folder:
+        told = Path(folder, "watcher")
+        command = [sys.executable, "-m", "bench.watcher", "127.0.0.1", str(int(1000 * WATCHED)), *tors]
+        with told.open("wb") as log:
+            started = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        try:
+            yield told
+            if started.poll() is not None:
+                raise RuntimeError(told.read_text())
+        finally:
+            started.kill()
+            started.wait()
 
 
 def _feed(collector: Collector, feed: list[bytes], times: int) -> None:

@@ -104,8 +104,10 @@ class Vipd(Speaker):
         check: str | None = None,  # the keys of the check, without its URL
         loopback: bool = False,
         late: bool = False,  # have it note how late its loop is
+        bfd: float | None = None,  # seconds, three times which every session is watched
     ) -> None:
         super().__init__(folder, collectors, vips)
+        self._bfd = bfd
         self._late = late
         self.service = Service() if check is not None else None
         self._check = check
@@ -117,6 +119,10 @@ class Vipd(Speaker):
             f'[[neighbor]]\naddress = "{collector.address}"\nport = {collector.port}\npeer-as = {AS}\n'
             for collector in self.collectors
         ]
+        if self._bfd is not None:
+            lines.append(
+                f'[neighbor-defaults]\nlocal-address = "127.0.0.1"\nbfd = true\nbfd-interval = {self._bfd}\n'
+            )
         lines.append(f'[[service]]\nname = "apex"\nvips = {json.dumps(list(self.vips))}\n')
         if self.service is not None:
             lines.append(f'[[service.check]]\nhttp = "{self.service.url}"\n{self._check}\n')

@@ -1,6 +1,7 @@
 """BIRD 2 as a ToR."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from interop.netns import Process, run, wait_for
@@ -26,15 +27,18 @@ class Bird(Tor):
     def start(self) -> None:
         self._log = self.node.directory / "bird-events.log"
         self._socket = self.node.directory / "bird.ctl"
+        self._process = self._launch(self._write())
+        wait_for(lambda: "router" in self._ask("show status", check=False).lower(), "BIRD answers")
+
+    def _write(self) -> Path:
         conf = self.node.directory / "bird.conf"
         conf.write_text(
             ROUTER.format(log=self._log, router_id=self.router_id)
-            + "".join(self._watch(neighbor) for neighbor in self.neighbors)
+            + self._watch()
             + self._static()
             + "".join(self._protocol(i, neighbor) for i, neighbor in enumerate(self.neighbors))
         )
-        self._process = self._launch(conf)
-        wait_for(lambda: "router" in self._ask("show status", check=False).lower(), "BIRD answers")
+        return conf
 
     def _launch(self, conf: Path) -> Process:
         return self.node.spawn("bird", "-f", "-c", conf, "-s", self._socket, log="bird.log")
@@ -79,6 +83,13 @@ class Bird(Tor):
     def shown(self, prefix: str) -> str:
         return self._ask(f"show route for {prefix} all", check=False)
 
+    def rekey(self, address: str, password: str) -> None:
+        self.neighbors = tuple(
+            replace(each, password=password) if each.address == address else each for each in self.neighbors
+        )
+        self._write()
+        self._ask("configure")
+
     def refresh(self, address: str) -> None:
         self._ask(f"reload in {self._name(address)}")
 
@@ -106,10 +117,13 @@ class Bird(Tor):
     def _name(self, address: str) -> str:
         return f"pod{[neighbor.address for neighbor in self.neighbors].index(address)}"
 
-    def _watch(self, neighbor: Neighbor) -> str:
-        if not neighbor.bfd:
+    def _watch(self) -> str:
+        """One pace for all that are watched."""
+        paces = {neighbor.bfd for neighbor in self.neighbors if neighbor.bfd}
+        if not paces:
             return ""
-        pace = f"min rx interval {neighbor.bfd} ms; min tx interval {neighbor.bfd} ms; multiplier 3;"
+        (ms,) = paces
+        pace = f"min rx interval {ms} ms; min tx interval {ms} ms; multiplier 3;"
         return f'protocol bfd {{ interface "*" {{ {pace} }}; }}\n'
 
     def _static(self) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from interop.bird import Bird
 from interop.frr import DAEMONS, Frr
-from interop.netns import Lab, clear_leftovers
+from interop.netns import Lab, clear_leftovers, lacking
 from interop.wiring import Rack
 from interop.zookeeper import LoopbackEnsemble
 
@@ -39,7 +39,7 @@ def unfit() -> list[str]:
         return ["network namespaces are made here: run it as root"]
     os.environ["PATH"] += os.pathsep + "/usr/sbin:/sbin"
     missing = [program for program in (*PROGRAMS, f"{DAEMONS}/bgpd") if not shutil.which(program)]
-    return [f"not installed: {', '.join(missing)}; `make setup` installs them"] if missing else []
+    return [f"not installed: {', '.join(missing)}; `make setup` installs them"] if missing else lacking()
 
 
 @pytest.fixture

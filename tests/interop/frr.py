@@ -82,6 +82,9 @@ class Frr(Tor):
     def shown(self, prefix: str) -> str:
         return self._ask(f"show bgp ipv{ip_network(prefix).version} unicast {prefix}")
 
+    def rekey(self, address: str, password: str) -> None:
+        self._ask("configure terminal", f"router bgp {self.asn}", f"neighbor {address} password {password}")
+
     def refresh(self, address: str) -> None:
         self._ask(f"clear bgp {address} in")
 

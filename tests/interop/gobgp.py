@@ -55,6 +55,9 @@ class GoBgp(Tor):
             ),
         )
 
+    def end_of_ribs(self, address: str) -> int:
+        return self.log().count("EOR received")
+
     def shutdown(self, address: str, text: str) -> None:
         self._ask("neighbor", address, "shutdown", "--reason", text)
 
@@ -76,6 +79,9 @@ class GoBgp(Tor):
         return (
             "[[neighbors]]\n"
             f'[neighbors.config]\nneighbor-address = "{neighbor.address}"\npeer-as = {neighbor.peer_as}\n'
+            f'auth-password = "{neighbor.password or ""}"\n'
+            f"[neighbors.ttl-security.config]\n"
+            f"enabled = {str(neighbor.ttl_security).lower()}\nttl-min = 255\n"
             f"[neighbors.transport.config]\n"
             f'passive-mode = {str(neighbor.passive).lower()}\nlocal-address = "{mine}"\n'
             f"[neighbors.timers.config]\nhold-time = {neighbor.hold_time}\nconnect-retry = 1\n"

@@ -174,6 +174,33 @@ class Lab:
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
+def lacking() -> list[str]:
+    """What this kernel cannot do of what is asked of it here, tried in a namespace that is then removed."""
+    namespace = f"vipd{os.getpid()}-trial"
+    inside = ("ip", "-n", namespace)
+    wire = ("link", "add", "end0", "type", "veth", "peer", "name", "end1")
+    ways = [word for i in "12" for word in ("nexthop", "via", f"192.0.2.{i}", "dev", "lo", "onlink")]
+    chain = "table inet t { chain i { type filter hook input priority 0; policy drop; }; }"
+    trials = {
+        "network namespaces (CONFIG_NET_NS)": ("ip", "netns", "add", namespace),
+        "pairs of ports (CONFIG_VETH)": (*inside, *wire),
+        "bridges (CONFIG_BRIDGE)": (*inside, "link", "add", "br0", "type", "bridge"),
+        "a loopback": (*inside, "link", "set", "lo", "up"),
+        "several ways to one prefix (CONFIG_IP_ROUTE_MULTIPATH)": (*inside, "route", "add", "default", *ways),
+        "nftables (CONFIG_NF_TABLES_INET)": ("ip", "netns", "exec", namespace, "nft", chain),
+    }
+    found = []
+    try:
+        for feature, trial in trials.items():
+            try:
+                run(*trial)
+            except AssertionError as error:
+                found.append(f"this kernel, or what confines us, does not allow {feature}: {error}")
+    finally:
+        clear(namespace)
+    return found
+
+
 def clear(namespace: str) -> None:
     """Remove a namespace and what still runs in it."""
     for pid in run("ip", "netns", "pids", namespace, check=False).split():

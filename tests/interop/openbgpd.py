@@ -85,6 +85,9 @@ class OpenBgpd(Tor):
     def _neighbor_block(neighbor: Neighbor) -> str:
         options = [f"remote-as {neighbor.peer_as}", f"holdtime {neighbor.hold_time}"]
         options += [f"announce {family.replace('ip', 'IP')} unicast" for family in neighbor.families]
+        options.append("announce enhanced refresh yes")
+        if neighbor.role:
+            options.append(f"announce policy {neighbor.role} enforce")
         if neighbor.passive:
             options.append("passive")
         if neighbor.password:

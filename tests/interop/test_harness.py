@@ -1,10 +1,13 @@
 """The laboratory itself: a test that fails leaves nothing behind."""
 
 import contextlib
+import sys
 from pathlib import Path
 
 from interop.netns import Lab, run
 from interop.wiring import link
+
+TESTS = Path(__file__).parents[1]
 
 
 def test_a_lab_leaves_nothing_behind(machine):
@@ -19,6 +22,14 @@ def test_a_lab_leaves_nothing_behind(machine):
     assert not {tor.namespace, pod.namespace} & set(run("ip", "netns", "list").split())
     assert not Path("/proc", str(sleeper.pid)).exists()
     assert not lab.directory.exists()
+
+
+def test_a_machine_that_may_not_make_wires_is_told_so():
+    unprivileged = ("setpriv", "--bounding-set", "-net_admin", "--inh-caps", "-net_admin")
+    script = "from interop.netns import lacking; print(*lacking(), sep='\\n')"
+    said = run(*unprivileged, "env", "--chdir", TESTS, sys.executable, "-c", script)
+    assert "does not allow pairs of ports (CONFIG_VETH)" in said
+    assert "-trial" not in run("ip", "netns", "list")
 
 
 def test_a_cut_wire_carries_nothing_until_it_is_mended(lab):

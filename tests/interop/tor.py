@@ -107,6 +107,10 @@ class Tor(abc.ABC):
     @abc.abstractmethod
     def log(self) -> str: ...
 
+    def rekey(self, address: str, password: str) -> None:
+        """Have another MD5 key for that neighbour."""
+        raise NotImplementedError
+
     def refresh(self, address: str) -> None:
         """Ask the neighbour for its routes again."""
         raise NotImplementedError

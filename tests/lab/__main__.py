@@ -104,10 +104,12 @@ def measure(arguments: argparse.Namespace) -> None:
             for scenario, seen in befallen(mode, arguments):
                 found.setdefault(scenario, {}).setdefault(mode, []).append(seen)
     finally:  # who has had enough sees what there is
-        print(report.table(found))
-    if arguments.write:
+        print(report.table(report.rows(found)))
+        if arguments.write:
+            names = [scenario.name for scenario in scenarios.ALL]
+            report.renew(arguments.write / "failover.md", report.rows(found), names)
+    if arguments.write and not arguments.only:
         (arguments.write / "failover.svg").write_text(report.timeline(found))
-        report.renew(arguments.write / "failover.md", report.table(found))
 
 
 def befallen(mode: str, arguments: argparse.Namespace) -> Iterator[tuple[str, Run]]:

@@ -14,7 +14,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from containers.podman import NOTHING, USER, VIPD, Container
@@ -33,7 +33,13 @@ SPINES_AS = 65001  # one for both: else a ToR carries what one spine says to the
 TORS = (("a1", Bird), ("a2", Bird), ("b1", Frr), ("b2", Frr), ("c1", Bird), ("c2", Frr))
 ZONES = {1: "a", 2: "b", 3: "c", 4: "c"}
 CLIENTS = "10.60.0.0/30"
-MODES = ("cold", "hot")
+MODES: Mapping[str, Mapping[str, object]] = {  # each with the policy of its service
+    "cold": {},
+    "witness": {"witness": True},
+    "hot": {"standby": "hot", "standbys": 2},
+    "bfd": {"standby": "hot", "standbys": 2},
+}
+PACE = 100  # ms, three times, in the mode that has BFD
 HERE = Path(__file__).parent
 SYSCTL = (  # flows are spread by port, and a link that is down carries none
     "net.ipv4.fib_multipath_hash_policy=1",
@@ -52,13 +58,16 @@ class Contained(Member):
         os.chown(self.auth, USER, USER)
         here = ("--volume", f"{self.auth}:{self.auth}:ro", "--volume", f"{self.file}:/etc/vipd/vipd.toml:ro")
         self.container = Container(node, VIPD, *NOTHING, *here)
-        self._hot = {"standby": "hot"} if mode == "hot" else {}
+        self._policy = MODES.get(mode, {})
+        self._watched = {"bfd": True, "bfd_interval": PACE / 1000} if mode == "bfd" else {}
         self._pid = 0
 
     def _sections(self, **policy: object) -> dict[str, object]:
-        sections = super()._sections(**self._hot, **policy)
+        sections = super()._sections(**self._policy, **policy)
         sections["service"][0]["vips"] = list(VIPS)
-        sections["neighbor"] = [neighbor(tor, "external", connect_retry=1) for tor in self.tors.values()]
+        sections["neighbor"] = [
+            neighbor(tor, "external", connect_retry=1, **self._watched) for tor in self.tors.values()
+        ]
         return sections | {"api": {"listen": "0.0.0.0:9179"}}
 
     def _launch(self, *prefix: str) -> Process:
@@ -127,7 +136,8 @@ class Fabric(Fleet):
     def __init__(self, lab: Lab, mode: str = "cold", pods: type[Contained] = Contained) -> None:
         self.mode = mode
         self._kind = pods
-        super().__init__(lab)
+        self._pace = PACE if mode == "bfd" else None
+        super().__init__(lab, witnesses=mode == "witness")
         self.client = client_behind(lab, self.edge.node)
         self._ways()
 
@@ -158,7 +168,15 @@ class Fabric(Fleet):
                     self._join((node, pod.pod_id, ours), (pod.node, name, theirs))
                     pod.tors[theirs] = ours
                     pod.next_hops[ours] = "fd62::1"  # the fleet tells IPv6, too; here there is none
-                    down.append(Neighbor(address=theirs, peer_as=pod.asn, families=("ipv4",)))
+                    down.append(
+                        Neighbor(
+                            address=theirs,
+                            peer_as=pod.asn,
+                            families=("ipv4",),
+                            bfd=self._pace,
+                            hears=self._witnesses,
+                        )
+                    )
             tors.append(kind(node, asn=TORS_AS + i, router_id=f"10.61.{i}.1", neighbors=[*up, *down]))
         self.spines = [
             Bird(
@@ -185,8 +203,15 @@ class Fabric(Fleet):
             edge,
             asn=EDGE_AS,
             router_id="10.60.200.1",
+            originates=["0.0.0.0/0"] if self._witnesses else [],
             neighbors=[
-                Neighbor(address=spine.router_id, peer_as=SPINES_AS, families=("ipv4",), passive=False)
+                Neighbor(
+                    address=spine.router_id,
+                    peer_as=SPINES_AS,
+                    families=("ipv4",),
+                    passive=False,
+                    hears=self._witnesses,
+                )
                 for spine in self.spines
             ],
         )
@@ -243,7 +268,9 @@ class Fabric(Fleet):
             return False
         paths = [route.as_path for prefix in PREFIXES if (route := self.edge.route(prefix))]
         owners = [path[-1] for path in paths if len(path) == 3]
-        return sorted(owners) == sorted(2 * [pod.asn for pod in self.pods])
+        if sorted(owners) != sorted(2 * [pod.asn for pod in self.pods]):
+            return False
+        return not self._witnesses or all(pod.is_witness() for pod in self.pods)
 
     def owner(self, vip: str) -> Contained:
         """The pod that the edge prefers."""

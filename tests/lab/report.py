@@ -1,5 +1,6 @@
 """What was measured, as a table and as a drawing."""
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -7,6 +8,18 @@ from lab.measure import Run
 
 Results = dict[str, dict[str, list[Run]]]  # by scenario and mode
 BEGIN, END = "<!-- measured -->", "<!-- /measured -->"
+HEAD = (
+    "scenario",
+    "mode",
+    "longest gap, ms",
+    "lost, all VIPs",
+    "requests failed",
+    "connections broken",
+    "told to the edge",
+    "prober late, ms",
+    "load",
+    "runs",
+)
 WIDTH, ROW, LEFT = 900, 34, 190
 SECONDS = 6.0  # of the drawing
 
@@ -20,23 +33,13 @@ def line(run: Run) -> str:
     )
 
 
-def table(found: Results) -> str:
-    """One row a scenario and mode; median / worst over its valid runs."""
-    head = (
-        "scenario",
-        "mode",
-        "longest gap, ms",
-        "lost, all VIPs",
-        "requests failed",
-        "connections broken",
-        "told to the edge",
-        "prober late, ms",
-        "load",
-        "runs",
-    )
-    rows = [head, ("---",) * len(head)]
-    rows += [row(name, mode, runs) for name, modes in found.items() for mode, runs in modes.items()]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
+def rows(found: Results) -> list[tuple[str, ...]]:
+    """One a scenario and mode; median / worst over its valid runs."""
+    return [row(name, mode, runs) for name, modes in found.items() for mode, runs in modes.items()]
+
+
+def table(rows: Iterable[tuple[str, ...]]) -> str:
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (HEAD, ("---",) * len(HEAD), *rows))
 
 
 def row(name: str, mode: str, runs: list[Run]) -> tuple[str, ...]:
@@ -106,8 +109,15 @@ def x(second: float) -> int:
     return round(LEFT + min(max(second, 0), SECONDS) * (WIDTH - 10 - LEFT) / SECONDS)
 
 
-def renew(page: Path, measured: str) -> None:
-    """Put the table into the page, between its two marks."""
+def renew(page: Path, measured: Iterable[tuple[str, ...]], order: Sequence[str]) -> None:
+    """Put rows into the page, between its two marks, in place of those of the same scenario and mode.
+
+    Args:
+        order: the names of all scenarios; a row of one that is not among them any more goes.
+    """
     before, _, rest = page.read_text().partition(BEGIN)
-    after = rest.partition(END)[2]
-    page.write_text(f"{before}{BEGIN}\n{measured}\n{END}{after}")
+    standing, _, after = rest.partition(END)
+    old = [tuple(line.strip("| ").split(" | ")) for line in standing.strip().splitlines()[2:]]
+    known = {cells[:2]: cells for cells in (*old, *measured) if cells[0] in order}
+    merged = sorted(known.values(), key=lambda cells: (order.index(cells[0]), cells[1]))
+    page.write_text(f"{before}{BEGIN}\n{table(merged)}\n{END}{after}")

@@ -10,6 +10,8 @@ from interop.fleet import SERVICE
 from interop.netns import wait_for
 from lab.fabric import PREFIXES, Contained, Fabric
 
+AWAY = 5.0  # seconds for which ZooKeeper stays away, when a pod is in need of it
+
 
 @dataclass(frozen=True)
 class Scenario:
@@ -65,6 +67,27 @@ def rolling_restart(fabric: Fabric, pod: Contained) -> None:
 def check_fails(fabric: Fabric, pod: Contained) -> None:
     pod.service.fail()
     elsewhere(fabric, pod)
+
+
+def check_fails_alone(fabric: Fabric, pod: Contained) -> None:
+    """ZooKeeper stays away for a while."""
+    pod.service.fail()
+    time.sleep(AWAY)
+    fabric.ensemble.mend()
+    elsewhere(fabric, pod)
+
+
+def kill_pod_alone(fabric: Fabric, pod: Contained) -> None:
+    pod.kill()
+    time.sleep(AWAY)
+    fabric.ensemble.mend()
+    elsewhere(fabric, pod)
+
+
+def without_zookeeper(fabric: Fabric, pod: Contained) -> None:
+    fabric.zookeeper_down()
+    for each in fabric.pods:
+        wait_for(lambda each=each: "HELD" in each.words(), f"{each.pod_id} knows that ZooKeeper is away")
 
 
 def tor_dies(fabric: Fabric, pod: Contained) -> None:
@@ -140,6 +163,20 @@ ALL = (
     Scenario("pod back, ToRs 5 s late", planned=True, before=sigterm, happen=come_back_late),
     Scenario("rolling restart", planned=True, happen=rolling_restart),
     Scenario("check fails", planned=False, happen=check_fails),
+    Scenario(
+        "ZooKeeper down, pod killed",
+        planned=False,
+        shared=False,
+        before=without_zookeeper,
+        happen=kill_pod_alone,
+    ),
+    Scenario(
+        "ZooKeeper down, check fails",
+        planned=False,
+        shared=False,
+        before=without_zookeeper,
+        happen=check_fails_alone,
+    ),
     Scenario("ToR's daemons killed", planned=False, happen=tor_dies, then=12.0),
     Scenario("ToR cut off", planned=False, happen=tor_is_cut, then=12.0),
     Scenario("one link cut", planned=False, happen=one_link_is_cut, then=4.0),

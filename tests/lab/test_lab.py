@@ -5,34 +5,29 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from containers.podman import ROOT
-from interop.fleet import T
+from interop.fleet import T, living
 from interop.netns import Lab, run, wait_for
 from interop.wiring import fetch
 from lab import med, scenarios
 from lab.fabric import PREFIXES, VIPS, Fabric
 from lab.measure import Run
 from lab.measure import run as measure
+from lab.scenarios import AWAY
 
+HOLD_TIME = 9.0
 FEW = 0.01  # of all datagrams: while two routers agree, some go round in circles
 
 
 @pytest.fixture(scope="module")
 def fabric(images: None) -> Iterator[Fabric]:
-    lab = Lab()
-    try:
-        fabric = Fabric(lab, "hot")
-        try:
-            fabric.start()
-            yield fabric
-        finally:
-            fabric.close()
-    finally:
-        lab.close()
+    with living(partial(Fabric, mode="hot")) as fabric:
+        yield fabric
 
 
 def test_every_vip_is_served_by_the_pod_that_the_edge_prefers(fabric):
@@ -56,9 +51,23 @@ def test_a_planned_move_leaves_the_edge_a_route_throughout(fabric, name):
 
 
 def test_zookeeper_away_costs_nothing(fabric):
-    seen = befall(fabric, "ZooKeeper down")
+    seen = befall(fabric, "ZooKeeper down for")
     assert not seen.told
     assert seen.lost <= FEW * seen.sent
+
+
+def test_a_silent_blackhole_is_noticed_by_bfd(images):
+    with living(partial(Fabric, mode="bfd")) as fabric:
+        seen = befall(fabric, "blackhole")
+    assert seen.told
+    assert seen.gap < HOLD_TIME / 2, "nobody waits for the hold timer"
+
+
+def test_witnesses_replace_a_killed_pod_while_zookeeper_is_away(images):
+    with living(partial(Fabric, mode="witness")) as fabric:
+        seen = befall(fabric, "ZooKeeper down, pod killed")
+    assert seen.told
+    assert seen.gap < AWAY, "nobody waits for ZooKeeper"
 
 
 def befall(fabric: Fabric, name: str) -> Run:

@@ -1,8 +1,9 @@
-"""OpenBGPD, a fourth opinion: what it takes of us, asks of us and tells us."""
+"""GoBGP and OpenBGPD, a third and a fourth opinion: what they take of us, ask of us and tell us."""
 
 import pytest
 
-from interop.capture import Capture
+from interop.capture import REFRESH, Capture
+from interop.gobgp import GoBgp
 from interop.netns import wait_for
 from interop.openbgpd import OpenBgpd
 from interop.tor import Route
@@ -19,9 +20,11 @@ TOLD = Route(
     large_communities=frozenset({"64500:1:2"}),
 )
 
-pytestmark = pytest.mark.parametrize("rack", [OpenBgpd], indirect=True)
+BOTH = pytest.mark.parametrize("rack", [GoBgp, OpenBgpd], ids=["gobgp", "openbgpd"], indirect=True)
+ALONE = pytest.mark.parametrize("rack", [OpenBgpd], ids=["openbgpd"], indirect=True)  # GoBGP has it not
 
 
+@BOTH
 @pytest.mark.parametrize("passive", [False, True], ids=["active", "passive"])
 @pytest.mark.parametrize(("ours", "theirs"), [(POD4, TOR4), (POD6, TOR6)], ids=["ipv4", "ipv6"])
 def test_routes_of_both_families_come_whole(rack, ours, theirs, passive):
@@ -41,6 +44,7 @@ def test_routes_of_both_families_come_whole(rack, ours, theirs, passive):
     wait_for(lambda: tor.end_of_ribs(ours) == 2, "an End-of-RIB for either family")
 
 
+@BOTH
 @pytest.mark.parametrize(("ours", "theirs"), [(POD4, TOR4), (POD6, TOR6)], ids=["ipv4", "ipv6"])
 def test_md5(rack, ours, theirs):
     key = rack.pod.node.directory / "key"
@@ -54,6 +58,7 @@ def test_md5(rack, ours, theirs):
     tor.learns("192.0.2.1/32")
 
 
+@BOTH
 def test_within_an_as_and_behind_ttl_security(rack):
     tor = rack.tor(peer_as=TOR_AS, ttl_security=True)
     rack.pod.start(
@@ -64,7 +69,19 @@ def test_within_an_as_and_behind_ttl_security(rack):
     assert tor.learns("192.0.2.1/32") == Route(next_hop=POD4, as_path=(), local_preference=200)
 
 
-def test_a_refresh_is_answered_and_changes_replace_what_was(rack):
+@BOTH
+def test_changes_replace_what_was(rack):
+    tor = rack.tor()
+    rack.pod.start(speaker=SPEAKER, neighbor=[neighbor()], service=[service("192.0.2.1", "192.0.2.2")])
+    tor.learns("192.0.2.1/32")
+    rack.pod.reload(speaker=SPEAKER, neighbor=[neighbor(prepend=2)], service=[service("192.0.2.1")])
+    tor.forgets("192.0.2.2/32")
+    wait_for(lambda: tor.learns("192.0.2.1/32").as_path == (POD_AS,) * 3, "the longer path")
+    assert rack.pod.neighbor(TOR4)["dropped"] == 0
+
+
+@ALONE
+def test_a_refresh_is_answered(rack):
     tor = rack.tor()
     wire = Capture(rack.switch, "pod")
     rack.pod.start(speaker=SPEAKER, neighbor=[neighbor()], service=[service("192.0.2.1", "192.0.2.2")])
@@ -73,12 +90,48 @@ def test_a_refresh_is_answered_and_changes_replace_what_was(rack):
     assert len(wire.updates(POD4)) == 1
     tor.refresh(POD4)
     wait_for(lambda: len(wire.updates(POD4)) == 2, "the UPDATE again")
-    rack.pod.reload(speaker=SPEAKER, neighbor=[neighbor(prepend=2)], service=[service("192.0.2.1")])
-    tor.forgets("192.0.2.2/32")
-    wait_for(lambda: tor.learns("192.0.2.1/32").as_path == (POD_AS,) * 3, "the longer path")
     assert tor.since(POD4) == since
 
 
+@ALONE
+def test_a_refresh_stands_between_marks(rack):
+    """RFC 7313."""
+    tor = rack.tor()
+    wire = Capture(rack.switch, "pod")
+    rack.pod.start(speaker=SPEAKER, neighbor=[neighbor(families=["ipv4"])], service=[service("192.0.2.1")])
+    tor.learns("192.0.2.1/32")
+    tor.refresh(POD4)
+    wait_for(lambda: len(marks(wire)) == 2, "the begin and the end")
+    assert marks(wire) == [b"\0\1\1\1", b"\0\1\2\1"]
+    assert tor.prefixes() == {"192.0.2.1/32"}
+
+
+def marks(wire: Capture) -> list[bytes]:
+    return [message.body for message in wire.messages(POD4) if message.kind == REFRESH]
+
+
+@ALONE
+@pytest.mark.parametrize(
+    ("ours", "theirs"), [("customer", "provider"), ("provider", "customer"), ("peer", "peer")]
+)
+def test_roles_that_go_together(rack, ours, theirs):
+    """RFC 9234."""
+    tor = rack.tor(role=theirs)
+    rack.pod.start(
+        speaker=SPEAKER, neighbor=[neighbor(role=ours, role_strict=True)], service=[service("192.0.2.1")]
+    )
+    tor.learns("192.0.2.1/32")
+    assert rack.pod.neighbor(TOR4)["last_error"] is None
+
+
+@ALONE
+def test_roles_that_do_not(rack):
+    rack.tor(role="customer")
+    rack.pod.start(speaker=SPEAKER, neighbor=[neighbor(role="customer")], service=[service("192.0.2.1")])
+    rack.pod.logs("Role Mismatch")
+
+
+@BOTH
 def test_it_says_why_it_goes(rack):
     tor = rack.tor()
     rack.pod.start(speaker=SPEAKER, neighbor=[neighbor()], service=[service("192.0.2.1")])
