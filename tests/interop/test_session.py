@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from interop.bird import Bird
 from interop.capture import REFRESH, UPDATE, Capture
 from interop.netns import wait_for
 from interop.pod import Pod
@@ -230,6 +231,22 @@ def test_hold_timer_ends_a_session_over_a_dead_wire_and_it_returns(rack):
     tor.forgets(f"{VIP}/32")
     rack.pod.logs("Hold Timer Expired")
     rack.pod.node.mend()
+    tor.learns(f"{VIP}/32")
+
+
+@pytest.mark.parametrize("rack", [Bird], indirect=True)
+def test_without_keepalives_tcp_finds_out_that_the_peer_has_gone(rack):
+    """Half-open: the ToR forgot the connection without a word, and nobody has a hold timer."""
+    tor = rack.tor(hold_time=0)
+    rack.pod.start(speaker=SPEAKER, neighbor=[neighbor(hold_time=0, **AGAIN)], service=[service(VIP)])
+    tor.learns(f"{VIP}/32")
+    assert rack.pod.neighbor(TOR4)["negotiated"]["hold_time"] == 0
+    rack.pod.node.cut()
+    tor.kill()
+    rack.pod.logs("session_dropped", timeout=60)
+    assert "Hold Timer" not in rack.pod.log()
+    rack.pod.node.mend()
+    tor.start()
     tor.learns(f"{VIP}/32")
 
 
