@@ -82,11 +82,15 @@ class GoBgp(Tor):
             f'auth-password = "{neighbor.password or ""}"\n'
             f"[neighbors.ttl-security.config]\n"
             f"enabled = {str(neighbor.ttl_security).lower()}\nttl-min = 255\n"
+            f"[neighbors.graceful-restart.config]\n"
+            f"enabled = {str(neighbor.restarts).lower()}\nrestart-time = 60\n"
             f"[neighbors.transport.config]\n"
             f'passive-mode = {str(neighbor.passive).lower()}\nlocal-address = "{mine}"\n'
             f"[neighbors.timers.config]\nhold-time = {neighbor.hold_time}\nconnect-retry = 1\n"
             + "".join(
                 f'[[neighbors.afi-safis]]\n[neighbors.afi-safis.config]\nafi-safi-name = "{family}-unicast"\n'
+                f"[neighbors.afi-safis.mp-graceful-restart.config]\n"
+                f"enabled = {str(neighbor.restarts).lower()}\n"
                 for family in neighbor.families
             )
         )

@@ -1,5 +1,7 @@
 """GoBGP and OpenBGPD, a third and a fourth opinion: what they take of us, ask of us and tell us."""
 
+import signal
+
 import pytest
 
 from interop.capture import REFRESH, Capture
@@ -78,6 +80,26 @@ def test_changes_replace_what_was(rack):
     tor.forgets("192.0.2.2/32")
     wait_for(lambda: tor.learns("192.0.2.1/32").as_path == (POD_AS,) * 3, "the longer path")
     assert rack.pod.neighbor(TOR4)["dropped"] == 0
+
+
+@pytest.mark.parametrize("rack", [GoBgp], ids=["gobgp"], indirect=True)
+def test_routes_survive_a_restart(rack):
+    """RFC 4724; OpenBGPD keeps nothing."""
+    tor = rack.tor(restarts=True)
+    told = {
+        "speaker": SPEAKER,
+        "neighbor": [neighbor(graceful_restart=60)],
+        "service": [service("192.0.2.1")],
+    }
+    rack.pod.start(**told)
+    tor.learns("192.0.2.1/32")
+    rack.pod.process.signal(signal.SIGUSR1)
+    assert rack.pod.process.wait() == 0
+    wait_for(lambda: tor.state(POD4) != "Established", "the ToR notices")
+    assert tor.prefixes() == {"192.0.2.1/32"}
+    rack.pod.start(**told)
+    tor.established(POD4)
+    assert tor.prefixes() == {"192.0.2.1/32"}
 
 
 @ALONE
