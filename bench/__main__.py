@@ -5,6 +5,7 @@ Memory of the loopback's management needs root; so does BIRD's socket, on some m
 """
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -51,4 +52,5 @@ def main(names: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # else what was started would stay
     sys.exit(main(sys.argv[1:]))

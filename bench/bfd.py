@@ -5,8 +5,7 @@ BFD sessions with the ToR at the same time, at 3 x 300, 3 x 100 and 3 x 50 ms, e
 goes over the links is recorded, and the packets tell who gave up whom: whoever goes from Up to Down with the
 diagnostic "Control Detection Time Expired". Wants root, BIRD, FRR and tcpdump.
 
-It sleeps for as long as is to be counted, and before that until nobody is busy with its own start any more;
-what it waits for by looking again is a daemon of somebody else, which has no other way to tell.
+It sleeps for as long as is to be counted, and before that until nobody is busy with its own start any more.
 """
 
 import contextlib
@@ -23,6 +22,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+from interop.netns import wait_for
 
 SPEAKERS = ("vipd", "BIRD", "FRR")
 PACES = (300, 100, 50)  # ms, three times each
@@ -123,12 +124,7 @@ def start_frr(stack: ExitStack, space: str, folder: Path) -> None:
             *("-i", str(folder / f"{daemon}.pid"), *more),
         )
         stack.enter_context(process(space, folder, *command))
-        for _ in range(600):
-            if (folder / f"{daemon}.vty").exists():
-                break
-            time.sleep(0.05)
-        else:
-            raise TimeoutError(f"{daemon} does not answer")
+        wait_for((folder / f"{daemon}.vty").exists, f"{daemon} answers", 30.0)
 
 
 def start_vipd(stack: ExitStack, space: str, folder: Path) -> None:
@@ -159,18 +155,14 @@ socket = "{folder}/sock"
 
 def wait_until_up(tor: Path) -> None:
     """Until the ToR has every session up, and every start is over."""
-    for _ in range(600):
-        said = subprocess.run(
-            ["birdc", "-s", str(tor / "ctl"), "show", "bfd", "sessions"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if said.stdout.count(" Up ") == len(LINKS):
-            time.sleep(AT_REST)
-            return
-        time.sleep(0.1)
-    raise TimeoutError(f"not every session came up:\n{said.stdout}")
+    ask = ["birdc", "-s", str(tor / "ctl"), "show", "bfd", "sessions"]
+
+    def all_up() -> bool:
+        said = subprocess.run(ask, capture_output=True, text=True, check=False)
+        return said.stdout.count(" Up ") == len(LINKS)
+
+    wait_for(all_up, "every session is up", 60.0)
+    time.sleep(AT_REST)
 
 
 # --- what they stand on ---------------------------------------------------------------------------------

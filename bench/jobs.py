@@ -1,7 +1,4 @@
-"""The jobs. Each yields rows: (job, speaker, figure, unit); a figure is the median of its runs.
-
-They sleep only to let a speaker come to rest before it is measured, or to measure one that rests.
-"""
+"""The jobs. Each yields rows: (job, speaker, figure, unit); a figure is the median of its runs."""
 
 import socket
 import statistics
@@ -48,6 +45,14 @@ def beside(
                 collector.close()
 
 
+def rest(seconds: float) -> None:
+    """Let a speaker come to rest before it is measured, or measure one that rests.
+
+    No speaker tells us when its start, or the work of the last change, is over.
+    """
+    time.sleep(seconds)
+
+
 def median(run: Callable[[], float], runs: int) -> float:
     return statistics.median(run() for _ in range(runs))
 
@@ -86,7 +91,7 @@ def one_change(times: int = 100) -> Iterator[Row]:
         with beside(kind, ["127.0.0.2"], vips(1), **options) as speaker:
             collector = speaker.collectors[0]
             collector.wait(lambda s: s.announced >= 1)
-            time.sleep(1)
+            rest(1)
             took = []
             for turn in range(2 * times):
                 announce = bool(turn % 2)
@@ -96,7 +101,7 @@ def one_change(times: int = 100) -> Iterator[Row]:
                 if kind is Vipd:  # from the deciding answer, not from the service's turning
                     at = max(a for a in speaker.service.answers if a < seen.last)
                 took.append((seen.last - at) * 1000)
-                time.sleep(0.01)
+                rest(0.01)
         yield f"{job}, median", kind.name, statistics.median(took), "ms"
         yield f"{job}, p99", kind.name, statistics.quantiles(took, n=100)[98], "ms"
 
@@ -109,7 +114,7 @@ def burst(number: int = 10_000, runs: int = 3) -> Iterator[Row]:
             collector = speaker.collectors[0]
             collector.wait(lambda s: s.announced >= number, 120)
             for announce in (False, True) * runs:
-                time.sleep(1)
+                rest(1)
                 collector.forget()
                 at = speaker.change(vips(number), announce=announce)
                 seen = collector.wait(lambda s: s.announced + s.withdrawn >= number, 120)
@@ -133,7 +138,7 @@ def failing_check(runs: int = 10) -> Iterator[Row]:
             collector = speaker.collectors[0]
             collector.wait(lambda s: s.announced >= 1)
             for turn in range(runs):
-                time.sleep(2 + turn * 0.137 % 1)  # at any phase of the check's interval
+                rest(2 + turn * 0.137 % 1)  # at any phase of the check's interval
                 collector.forget()
                 at = speaker.change(vips(1), announce=False)
                 seen = collector.wait(lambda s: s.withdrawn >= 1)
@@ -152,17 +157,17 @@ def memory() -> Iterator[Row]:
     for kind in ALL:
         with beside(kind, ["127.0.0.2", "127.0.0.3"], vips(1)) as speaker:
             _all_told(speaker, 1)
-            time.sleep(3)
+            rest(3)
             small = speaker.running.rss()
         yield "RSS, one VIP", kind.name, small, "MiB"
         if kind in LOADED_FROM_FILE:
             with beside(kind, ["127.0.0.2", "127.0.0.3"], vips(10_000)) as speaker:
                 _all_told(speaker, 10_000)
-                time.sleep(3)
+                rest(3)
                 yield "what 10,000 VIPs add", kind.name, speaker.running.rss() - small, "MiB"
     with beside(Vipd, ["127.0.0.2"], ["192.0.2.77"], loopback=True) as speaker:
         _all_told(speaker, 1)
-        time.sleep(3)
+        rest(3)
         yield "RSS, one VIP, loopback managed", Vipd.name, speaker.running.rss(), "MiB"
 
 
@@ -172,9 +177,9 @@ def idle_minute() -> Iterator[Row]:
     for words, kind, options in kinds:
         with beside(kind, ["127.0.0.2", "127.0.0.3"], vips(1), **options) as speaker:
             _all_told(speaker, 1)
-            time.sleep(5)
+            rest(5)
             before = speaker.running.cpu()
-            time.sleep(60)
+            rest(60)
             yield f"CPU of an idle minute, {words}", kind.name, speaker.running.cpu() - before, "s"
 
 
@@ -184,14 +189,14 @@ def full_table(number: int = 1_000_000) -> Iterator[Row]:
         with beside(kind, ["127.0.0.2"], vips(1)) as speaker:
             collector = speaker.collectors[0]
             _all_told(speaker, 1)
-            time.sleep(3)
+            rest(3)
             cpu, rss = speaker.running.cpu(), speaker.running.rss()
             began = time.monotonic()
             for start in range(0, len(feed), 200):
                 collector.send(b"".join(feed[start : start + 200]))
             last, since = speaker.running.cpu(), time.monotonic()
             while time.monotonic() - since < 2:
-                time.sleep(0.2)
+                rest(0.2)
                 now = speaker.running.cpu()
                 if now - last > 0.02:
                     last, since = now, time.monotonic()
@@ -208,7 +213,7 @@ def both_ways(number: int = 1_000_000, out: int = 10_000, times: int = 20) -> It
     options = {"check": AT_ONCE, "late": True, "bfd": WATCHED}
     with watched_by(tors) as watcher, beside(Vipd, tors, vips(out), **options) as speaker:
         _all_told(speaker, out)
-        time.sleep(3)
+        rest(3)
         rss, before = speaker.running.rss(), len(speaker.late())
         feeder = threading.Thread(target=_feed, args=(speaker.collectors[0], feed, times), daemon=True)
         feeder.start()

@@ -47,20 +47,6 @@ def test_routes_of_both_families_come_whole(rack, ours, theirs, passive):
 
 
 @BOTH
-@pytest.mark.parametrize(("ours", "theirs"), [(POD4, TOR4), (POD6, TOR6)], ids=["ipv4", "ipv6"])
-def test_md5(rack, ours, theirs):
-    key = rack.pod.node.directory / "key"
-    key.write_text("s3cret\n")
-    tor = rack.tor(ours, password="s3cret")
-    rack.pod.start(
-        speaker=SPEAKER,
-        neighbor=[neighbor(theirs, md5_password_file=key, next_hop={"ipv4": POD4})],
-        service=[service("192.0.2.1")],
-    )
-    tor.learns("192.0.2.1/32")
-
-
-@BOTH
 def test_within_an_as_and_behind_ttl_security(rack):
     tor = rack.tor(peer_as=TOR_AS, ttl_security=True)
     rack.pod.start(

@@ -8,7 +8,10 @@ import pytest
 
 from interop.bird import Bird
 from interop.capture import REFRESH, UPDATE, Capture
+from interop.frr import Frr
+from interop.gobgp import GoBgp
 from interop.netns import wait_for
+from interop.openbgpd import OpenBgpd
 from interop.pod import Pod
 from interop.tor import Route
 from interop.wiring import POD4, POD6, POD_AS, TOR4, TOR6, TOR_AS, neighbor, service
@@ -107,6 +110,9 @@ def test_roles_that_do_not_go_together(rack):
     rack.pod.logs("Role Mismatch")
 
 
+@pytest.mark.parametrize(
+    "rack", [Bird, Frr, GoBgp, OpenBgpd], ids=["bird", "frr", "gobgp", "openbgpd"], indirect=True
+)
 @pytest.mark.parametrize(("ours", "theirs"), [(POD4, TOR4), (POD6, TOR6)], ids=["ipv4", "ipv6"])
 def test_md5_with_the_right_key(rack, ours, theirs):
     key = rack.pod.node.directory / "key"

@@ -10,7 +10,6 @@ from typing import Any, ParamSpec, TypeVar
 P = ParamSpec("P")
 T = TypeVar("T")
 
-
 TURNS = 100_000  # of the loop, without any time: more than all that a whole cluster does at once
 
 
