@@ -273,7 +273,7 @@ async def unread_claim(offset: Seconds) -> None:
         p0 = world.pods["p0"]
         p0.start()
         await until(lambda: p0.life is not None and SERVICE in p0.life.facts.value.views)
-        world.network.slow["p0"] = 0.45
+        world.network.slow["p0"] = 0.3  # slower, its view would not be trusted, and nothing be released for T
         await until(lambda: claims(p0))
         await asyncio.sleep(offset)
         p0.terminate()
@@ -530,7 +530,8 @@ async def seen_all_at_once() -> None:
     ):
         await start(world, monitor)
         await filtered(world, *vips(3))
-        assert not witnessed(world.pods["p1"])
+        if witnessed(world.pods["p1"]):
+            raise Violation(world, "p1 believes that everything has gone")
 
 
 async def seen_now_and_then() -> None:
@@ -543,7 +544,10 @@ async def seen_now_and_then() -> None:
         for _ in range(15):
             await filtered(world, V)
             await filtered(world)
-        assert 0 < witnessed(world.pods["p1"]) < 5, "each time it is held down for longer"
+        times = witnessed(world.pods["p1"])
+        assert times, "it was never taken"
+        if times >= 5:
+            raise Violation(world, f"TAKEN {times} times of 15: each time it is held down for longer")
 
 
 async def never_seen() -> None:
