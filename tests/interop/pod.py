@@ -22,6 +22,7 @@ class Pod:
         self.socket = node.directory / f"{name}.sock"
         self.environment = {"VIPD_SOCKET": str(self.socket)}
         self._process: Process | None = None
+        self._logged = 0  # of its log, by those that ran before
 
     @property
     def process(self) -> Process:
@@ -42,10 +43,10 @@ class Pod:
 
     def launch(self, *prefix: str) -> None:
         """Start vipd with the file as it is."""
-        before = len(self.lines("pod_started"))
+        self._logged = len(self.log())
         self._process = self._launch(*prefix)
         exited = self._process.popen.poll
-        wait_for(lambda: exited() is not None or len(self.lines("pod_started")) > before, "vipd starts")
+        wait_for(lambda: exited() is not None or self.lines("pod_started"), "vipd starts")
         assert exited() is None, self.log()
 
     def _launch(self, *prefix: str) -> Process:
@@ -82,6 +83,7 @@ class Pod:
         return next(n for n in self.status()["neighbors"] if n["address"] == address)
 
     def log(self) -> str:
+        """All that it has logged, whoever ran."""
         return self._process.output() if self._process else ""
 
     def logs(self, *words: str, timeout: float = 15.0) -> str:
@@ -89,7 +91,9 @@ class Pod:
         return wait_for(lambda: next(iter(self.lines(*words)), None), f"{words} in vipd's log", timeout)
 
     def lines(self, *words: str) -> list[str]:
-        return [line for line in self.log().splitlines() if all(word in line for word in words)]
+        """The lines that hold all these words, of who runs now or ran last."""
+        logged = self.log()[self._logged :]
+        return [line for line in logged.splitlines() if all(word in line for word in words)]
 
     def serve(self, port: int = 8080) -> "Service":
         return Service(self.node, port)
