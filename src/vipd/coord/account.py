@@ -295,8 +295,12 @@ class _Waits:
         if verdict is not None and verdict.word is Word.KEEPING:
             found.extend(self._settling(vip, line))
         if self.now < (until := memory.announcements.aside.get(vip, 0.0)) < inf:
-            whose = "its routers forward by it" if verdict is not None and verdict.rank == 0 else "others do"
-            found.append(f"{whose}, for which it is announced aside for {until - self.now:.1f} s more")
+            what = (
+                "its routers forward by it"
+                if verdict is not None and verdict.rank == 0
+                else "traffic has left"
+            )
+            found.append(f"{what}: until then, for {until - self.now:.1f} s, it is announced one AS longer")
         return tuple(found)
 
     def _zookeeper(self) -> str:
