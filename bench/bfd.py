@@ -50,7 +50,7 @@ def false_positives(seconds: float) -> Iterator[Row]:
     for condition, busy in (("idle", 0), ("one core busy", 1)):
         with rack() as record, spinning(busy):
             begin = record.stat().st_size
-            time.sleep(seconds)
+            time.sleep(seconds)  # what is counted is what happens in it
             counted = given_up(record, begin)
         for pace in PACES:
             job = f"BFD 3 x {pace} ms, {seconds:g} s, {condition}"
@@ -162,7 +162,7 @@ def wait_until_up(tor: Path) -> None:
         return said.stdout.count(" Up ") == len(LINKS)
 
     wait_for(all_up, "every session is up", 60.0)
-    time.sleep(AT_REST)
+    time.sleep(AT_REST)  # nobody tells when the work of a start is over
 
 
 # --- what they stand on ---------------------------------------------------------------------------------

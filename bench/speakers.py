@@ -286,7 +286,9 @@ class Gobgp(Speaker):
         for _ in range(100):
             with suppress(OSError), socket.create_connection(("127.0.0.1", self._api), 0.2):
                 break
-            time.sleep(0.02)
+            time.sleep(0.02)  # its API opens some time after its start, and nothing tells when
+        else:
+            raise TimeoutError("gobgpd does not open its API")
         for vip in self.vips:
             subprocess.run(
                 ["gobgp", "-p", str(self._api), "global", "rib", "add", f"{vip}/32", "nexthop", "127.0.0.1"],

@@ -163,7 +163,7 @@ async def _answer(request: "web.BaseRequest", answers: Answers, orders: Orders, 
         return 405, JSON, _json({"error": f"{request.method} is not allowed", "allowed": METHODS})
     try:
         return await (pace.render(page()) if order is None else _obey(request, order))
-    except Exception:
+    except Exception:  # whatever is wrong with a page, no announcement may go with it
         log.exception("request_failed", path=request.path)
         return 500, JSON, _json({"error": "this is a bug in vipd; its log has the traceback"})
 

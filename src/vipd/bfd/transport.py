@@ -67,7 +67,7 @@ class Receiver:
                 self._sock.setsockopt(socket.IPPROTO_IP, IP_RECVTTL, 1)
             _keep_to(self._sock, interface)
             self._sock.bind(local)
-        except BaseException:
+        except BaseException:  # nobody else will ever have it to close
             self._sock.close()
             raise
 
@@ -145,7 +145,7 @@ class Sender:
                 sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, CS6)
             _keep_to(sock, self._peer.interface)
             self._bind(sock, self._peer.local_address or ("::" if six else "0.0.0.0"))  # noqa: S104 - to send from
-        except BaseException:
+        except BaseException:  # nobody else will ever have it to close
             sock.close()
             raise
         return sock
