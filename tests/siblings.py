@@ -113,5 +113,10 @@ class Pod:
     def words(self) -> dict[Vip, Word]:
         return {vip: verdict.word for vip, verdict in self.verdicts.items()}
 
+    @property
+    def aside(self):
+        """Which VIPs are announced aside, and for how much longer."""
+        return {vip: until - self.now for vip, until in self.decided.announcements.aside.items()}
+
     def ranks(self) -> dict[Vip, int]:
         return {vip: verdict.rank for vip, verdict in self.verdicts.items() if verdict.rank is not None}

@@ -67,5 +67,9 @@ async def _done(command: tuple[str, ...]) -> None:
 
 
 def _standing(decided: Mapping[str, Announcements]) -> int:
-    """How many VIPs are announced."""
-    return sum(verdict.rank is not None for each in decided.values() for verdict in each.verdicts.values())
+    """How many VIPs are announced, those that others have already included."""
+    return sum(
+        verdict.rank is not None or vip in each.aside
+        for each in decided.values()
+        for vip, verdict in each.verdicts.items()
+    )

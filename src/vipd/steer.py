@@ -191,10 +191,11 @@ class Steering:
             shut_down = draining and config.drain.graceful_shutdown > 0
             for vip, route in service.routes.items():
                 prefix = self.prefixes[vip] = known.get(vip) or Prefix.host(vip)
-                verdict = decided.verdicts[vip]
-                if verdict.rank is not None:
-                    when = When.DRAINING if draining else _when(verdict.word, verdict.rank)
-                    routes[prefix] = _told(route, verdict.rank, when, shut_down=shut_down)
+                verdict, aside = decided.verdicts[vip], vip in decided.aside
+                rank = 0 if aside else verdict.rank
+                if rank is not None:
+                    when = When.DRAINING if draining else _when(verdict.word, rank)
+                    routes[prefix] = _told(route, rank, when, aside=aside, shut_down=shut_down)
         return routes
 
 
@@ -212,7 +213,7 @@ def _when(word: Word, rank: Rank) -> When:
 
 
 @lru_cache(maxsize=4096)
-def _told(route: Route, rank: Rank, when: When, *, shut_down: bool) -> Route:
+def _told(route: Route, rank: Rank, when: When, *, aside: bool, shut_down: bool) -> Route:
     """A route as it was configured, but for how much we want its traffic now; equal ones are one object.
 
     Shut down gracefully (RFC 8326 section 4), it is marked for those who take the mark for a reason to
@@ -220,7 +221,9 @@ def _told(route: Route, rank: Rank, when: When, *, shut_down: bool) -> Route:
     """
     if shut_down:
         route = replace(route, communities=(*route.communities, GRACEFUL_SHUTDOWN), local_preference=0)
-    return replace(route, rank=rank, when=when) if rank or when is not When.PRIMARY else route
+    if not rank and not aside and when is When.PRIMARY:
+        return route
+    return replace(route, rank=rank, aside=aside, when=when)
 
 
 def _shows_the_same(before: View | None, view: View | None, known: Me, now: Seconds) -> bool:
@@ -250,7 +253,7 @@ def _moved(before: Course | None, after: Course | None) -> bool:
     if before.draining is not after.draining:
         return True
     old, new = before.announcements, after.announcements
-    return old is not new and (old.verdicts != new.verdicts)
+    return old is not new and (old.verdicts != new.verdicts or old.aside.keys() != new.aside.keys())
 
 
 def _taken(

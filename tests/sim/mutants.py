@@ -66,6 +66,13 @@ MUTANTS = {
         equal=READ_BACK,
     ),
     "no settle": _mutant("slow_rack", ("case", "settle=service.times.settle", "settle=0.0")),
+    "taking in haste": _mutant(
+        "routers_tell_before_they_forward",
+        ("decision", "for vip in case.mine & case.claimed:", "for vip in ():"),
+    ),
+    "letting go in haste": _mutant(
+        "routers_tell_before_they_forward", ("decision", "yield vip, case.now + settle", "pass")
+    ),
     "no claim-timeout": _mutant(
         "deaf_heir", ("case", "timeout = service.times.claim_timeout", "timeout = 1e9")
     ),

@@ -109,6 +109,37 @@ async def slow_rack() -> None:
         await monitor.settle(20)
 
 
+async def routers_tell_before_they_forward(*, standby: Standby = Standby.NONE) -> None:
+    """Traffic comes to a pod when its ToRs have long had its route, and has left one before they lose it."""
+    async with stage(racks="12", vips=vips(4), standby=standby) as (world, monitor):
+        await start(world, monitor)
+        p0, p1 = world.pods["p0"], world.pods["p1"]
+        moved, slack = [vip for vip, rank in p0.routes().items() if rank == 0], 0.1
+        for giver, taker in ((p0, p1), (p1, p0)):
+            times: dict[tuple[Vip, str], Seconds] = {}
+            await world.drain("p0", on=giver is p0)
+            for _ in range(2000):
+                await asyncio.sleep(0.005)
+                for vip in moved:
+                    told, edge = world.fabric.announced(prefix_of(vip)), world.fabric.believed(prefix_of(vip))
+                    facts = {
+                        "told": told.get(taker.name, 9) <= 2,
+                        "reached": taker.name in edge,
+                        "left": giver.name not in edge,
+                        "gone": told.get(giver.name, 9) > 2,
+                    }
+                    for fact, true in facts.items():
+                        if true:
+                            times.setdefault((vip, fact), now())
+                        else:
+                            times.pop((vip, fact), None)
+            for vip in moved:
+                for first, then in (("told", "reached"), ("left", "gone")):
+                    apart = times[vip, then] - times[vip, first]
+                    if apart < 0.5 - slack:
+                        raise Violation(world, f"IN HASTE: {vip}, {apart:.3f} s from {first} to {then}")
+
+
 async def deaf_heir() -> None:
     """Who is next in line for a dead pod's VIPs has ToRs that acknowledge nothing."""
     async with stage(racks="121", vips=vips(6)) as (world, monitor):
@@ -419,8 +450,8 @@ async def install(world: World, monitor: Monitor, algorithms: Algorithms) -> Non
 
 
 async def relieved(world: World, pod: Pod) -> None:
-    """Wait until nothing is announced by a pod that gives way, which takes `settle`. Raises Violation."""
-    ends = now() + 1.8  # before it would have passed over who does not claim
+    """Wait until nothing is announced by a pod that gives way: after `settle` twice. Raises Violation."""
+    ends = now() + 2.8  # before it would have passed over who does not claim
     while pod.routes():
         if now() > ends:
             raise Violation(world, f"NOT RELIEVED: {pod.name} still announces {sorted(pod.routes())}")
@@ -589,6 +620,8 @@ SCENARIOS: dict[str, Callable[[], Awaitable[None]]] = {
     "late_views": lambda: at_offsets(late_views),
     "late_views_at_copies": lambda: at_offsets(late_views_at_copies),
     "slow_rack": slow_rack,
+    "routers_tell_before_they_forward": routers_tell_before_they_forward,
+    "routers_tell_before_they_forward_hot": lambda: routers_tell_before_they_forward(standby=Standby.HOT),
     "deaf_heir": deaf_heir,
     "deaf_returner": deaf_returner,
     "everything_forgotten": everything_forgotten,

@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 
 from sim.loop import simulated
 from vipd import departure
@@ -26,6 +27,16 @@ async def test_all_is_handed_over_when_nothing_stands():
     asyncio.get_running_loop().call_later(3, announcements.set, decided(None, None))
     await departure.handed_over(announcements, DrainConfig())
     assert now() == 3
+
+
+@simulated
+async def test_what_stands_aside_is_waited_for():
+    nothing = decided(None)["apex"]
+    aside = {"apex": replace(nothing, aside=dict.fromkeys(nothing.verdicts, 2.0))}
+    announcements = Latest(aside)
+    asyncio.get_running_loop().call_later(2, announcements.set, {"apex": nothing})
+    await departure.handed_over(announcements, DrainConfig())
+    assert now() == 2
 
 
 @simulated

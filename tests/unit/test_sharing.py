@@ -10,6 +10,7 @@ from shared_scene import APEX, LINK, ME, MEMBERS, ORDER, insight, member, record
 from vipd import sharing as as_json
 from vipd.bgp.wire import Prefix
 from vipd.coord.account import Insight, survey
+from vipd.coord.case import Memory
 from vipd.coord.decision import decide
 from vipd.coord.directory import LinkState
 from vipd.coord.member import CoordinationLoss, Phase, Service, Standby
@@ -122,6 +123,25 @@ def test_a_claim_that_has_to_settle_is_awaited():
     observed = shared(known, now=NOW + 0.25)
     (apex,) = snapshot(observed)["services"]
     assert apex["vips"][0]["sharing"]["awaited"] == ["the claim of web-8 has stood for settle, in 0.8 s"]
+
+
+def test_what_is_announced_aside_says_what_for():
+    def told_at(seen, memory, at):
+        mine = replace(ME, acknowledged={V4: 0}, carried=frozenset({V4}))
+        after = decide(replace(APEX, pins={V4: pinned}), mine, seen, memory, at)
+        observed = shared(Insight(view=seen, memory=after.memory), now=at)
+        (apex,) = snapshot(observed)["services"]
+        return after.memory, apex["vips"][0]["sharing"]["awaited"]
+
+    pinned, theirs = "web-7", member("web-8", 2, record(announcing={V4: 0}))
+    memory, awaited = told_at(view(member("web-7", 1, record()), theirs), Memory(), NOW - 2)
+    assert awaited == ["every neighbour has acknowledged it, for this pod to claim it"]
+    memory, awaited = told_at(view(member("web-7", 1, record(announcing={V4: 0})), theirs), memory, NOW - 2)
+    assert awaited == ["its routers forward by it: until then, for 0.5 s, it is announced one AS longer"]
+    pinned = "web-8"
+    let_go = view(member("web-7", 1, record()), theirs, trusted_until=NOW + 9)
+    memory, awaited = told_at(let_go, memory, NOW + 2)
+    assert awaited == ["traffic has left: until then, for 1.0 s, it is announced one AS longer"]
 
 
 def test_while_zookeeper_is_lost_it_is_said_for_how_long():

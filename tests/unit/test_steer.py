@@ -278,6 +278,12 @@ async def test_routes_of_a_pod_that_leaves_stay_as_good_as_they_were_until_they_
         assert told.steering.rib.value is rib
         let_go = member(OWN, replace(told.wish.record, announcing={}), 1)
         await told.learn(views={"apex": view(let_go, member("pod-b~2", other))})
+        assert told.words == {Word.NOT_ASSIGNED}
+        assert set(told.steering.rib.value.routes.values()) == {
+            Route(aside=True),
+            Route(aside=True, med=100),
+        }, "they are there until the routers have gone over to the other"
+        await asyncio.sleep(1.1)
         assert not told.steering.rib.value.routes
 
 
@@ -396,8 +402,11 @@ async def test_a_release_is_wished_for_when_another_has_claimed_for_long_enough(
         assert Prefix.parse(ONE) in told.steering.rib.value.routes
         mine = replace(told.wish.record, announcing={TWO: 0})
         await told.learn(views={"apex": view(member(OWN, mine, 2), member("pod-b~2", theirs, 7))})
-        assert set(told.steering.rib.value.routes) == {Prefix.parse(TWO)}
+        routes = told.steering.rib.value.routes
+        assert {prefix for prefix, route in routes.items() if not route.aside} == {Prefix.parse(TWO)}
         assert told.wish.releases == ()
+        await asyncio.sleep(1.1)
+        assert set(told.steering.rib.value.routes) == {Prefix.parse(TWO)}
 
 
 @simulated

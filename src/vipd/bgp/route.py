@@ -40,6 +40,7 @@ class Route:
     large_communities: tuple[LargeCommunity, ...] = ()
     neighbors: frozenset[str] | None = None  # names of those who hear it; None: all
     rank: int = 0  # 0: by the assigned pod; k: by the k-th in line, and worse by as much
+    aside: bool = False  # behind who else announces it at this rank, and before the next
     when: When = When.PRIMARY
 
 
@@ -111,7 +112,7 @@ def export(
     next_hop = policy.next_hop.get(family, own)
     if next_hop is None or not hears(route, config):
         return None
-    prepend = route.prepend + policy.prepend + route.rank * policy.prepend_step
+    prepend = route.prepend + policy.prepend + _behind(route, policy.prepend_step)
     ranked = policy.rank_communities.get(route.rank, ())
     now = policy.communities_when.get(route.when, ())
     return PathAttributes(
@@ -135,6 +136,11 @@ def hears(route: Route, config: PeerConfig) -> bool:
     return route.neighbors is None or config.name in route.neighbors
 
 
+def _behind(route: Route, step: int) -> int:
+    """How far behind the first a route is, where a rank is worth a step; aside, as little as can be told."""
+    return route.rank * step + (route.aside and min(step, 1))
+
+
 def _own_path(local_as: int, prepend: int) -> tuple[Segment, ...]:
     """RFC 4271 section 5.1.2. Nothing is prepended within our own AS: the peer would see a loop."""
     return (Segment(SegmentType.AS_SEQUENCE, (local_as,) * min(1 + prepend, LONGEST_PATH)),)
@@ -152,7 +158,7 @@ def _local_preference(route: Route, policy: Policy) -> int:
     """RFC 4271 section 5.1.5: always told within an AS, never to another; the highest is preferred."""
     wanted = policy.local_preference if route.local_preference is None else route.local_preference
     preference = LOCAL_PREFERENCE if wanted is None else wanted
-    return max(0, preference - route.rank * policy.local_preference_step)
+    return max(0, preference - _behind(route, policy.local_preference_step))
 
 
 def _link_local(

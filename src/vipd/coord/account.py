@@ -5,6 +5,7 @@ From what a pod decided by, or from what a bystander reads. Nothing is decided h
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import inf
 
 from vipd.coord import trust, witness
 from vipd.coord.case import NOBODY, Memory
@@ -293,6 +294,13 @@ class _Waits:
             found.append("every neighbour has acknowledged it, for this pod to claim it")
         if verdict is not None and verdict.word is Word.KEEPING:
             found.extend(self._settling(vip, line))
+        if self.now < (until := memory.announcements.aside.get(vip, 0.0)) < inf:
+            what = (
+                "its routers forward by it"
+                if verdict is not None and verdict.rank == 0
+                else "traffic has left"
+            )
+            found.append(f"{what}: until then, for {until - self.now:.1f} s, it is announced one AS longer")
         return tuple(found)
 
     def _zookeeper(self) -> str:

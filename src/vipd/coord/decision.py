@@ -81,7 +81,10 @@ def decide(
         verdicts = _verdicts(case, _CONNECTED, _not_assigned)
     else:
         verdicts = _verdicts(case, _LOST, _without_view)
-    announcements = Announcements(verdicts=verdicts, recheck_at=min(_rechecks(case), default=None))
+    aside = dict(_aside(case, verdicts))
+    announcements = Announcements(
+        verdicts=verdicts, aside=aside, recheck_at=min(_rechecks(case, aside), default=None)
+    )
     after = remember(case, announcements)
     return Decision(
         announcements=announcements,
@@ -392,10 +395,46 @@ def _releases(case: Case, verdicts: Mapping[Vip, Verdict]) -> Iterator[Release]:
         yield Release(vips=frozenset(vips), receivers={name: versions[name] for name in names})
 
 
-def _rechecks(case: Case) -> Iterator[Seconds]:
+def _aside(case: Case, verdicts: Mapping[Vip, Verdict]) -> Iterator[tuple[Vip, Seconds]]:
+    """Rule 3: who takes a VIP from another, and who has let go of it, announce it aside for a while.
+
+    A router may tell its neighbours of a route before it forwards by it, and forward by it no more before
+    they know: aside, it is there, and traffic goes by the other.
+    """
+    before, settle = case.memory.announcements, case.service.times.settle
+    for vip in case.mine & case.claimed:
+        until = before.aside.get(vip)
+        if verdicts[vip].rank != 0 or (until is None and case.standing.get(vip) == 0):
+            continue
+        if (until is None or until == inf) and case.memory.claims.get(vip) == 0:
+            until = case.now + settle / 2  # those who let go count all of it from the same claim
+        if until is None or until > case.now:
+            yield vip, inf if until is None else until
+    if case.phase is Phase.LEFT:
+        return
+    for vip, until in before.aside.items():
+        if (
+            vip in verdicts
+            and until > case.now
+            and case.standing.get(vip) != 0
+            and _let_go(case, vip, verdicts)
+        ):
+            yield vip, until
+    for vip, receipt in case.receipts.items():
+        if receipt.at <= case.now and case.standing[vip] == 0 and _let_go(case, vip, verdicts):
+            yield vip, case.now + settle
+
+
+def _let_go(case: Case, vip: Vip, verdicts: Mapping[Vip, Verdict]) -> bool:
+    """Whether a VIP is another's, and nothing is wrong with it here: rule 1 allows no last resort, either."""
+    ill = case.me.failing is not None or vip in case.me.failing_vips
+    return verdicts[vip].rank != 0 and not (ill or _maintenance(case, vip) or _not_held(case, vip))
+
+
+def _rechecks(case: Case, aside: Mapping[Vip, Seconds]) -> Iterator[Seconds]:
     """When time alone may change the decision."""
     memory, times, now = case.memory, case.service.times, case.now
-    due = [memory.damping.recheck_at(now, times), witness.rechecks(memory.witness, now)]
+    due = [memory.damping.recheck_at(now, times), witness.rechecks(memory.witness, now), *aside.values()]
     if memory.trust.trusted:
         due.append(memory.trust.recheck_at(now))
         due.append(memory.silence.recheck_at(times.claim_timeout))

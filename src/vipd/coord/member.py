@@ -250,6 +250,8 @@ class Announcements:
     """The whole decision for one service."""
 
     verdicts: Mapping[Vip, Verdict] = field(default_factory=dict)
+    # Announced at rank 0 and aside, whatever the verdict, and until when (rule 3); infinity: until claimed.
+    aside: Mapping[Vip, Seconds] = field(default_factory=dict)
     recheck_at: Seconds | None = None  # when time alone may change it
 
 

@@ -193,6 +193,13 @@ def test_a_rank_is_told_by_prepends_that_survive_the_next_as(rank, times):
     assert heard(Route(rank=rank, prepend=1), Policy(prepend_step=0)).as_path == path(65010, 65010)
 
 
+@pytest.mark.parametrize(("step", "times"), [(3, 2), (1, 2), (0, 1)])
+def test_aside_a_route_is_as_little_behind_as_can_be_told_where_ranks_are(step, times):
+    assert heard(Route(aside=True), Policy(prepend_step=step)).as_path == path(*[65010] * times)
+    within = heard(Route(aside=True), Policy(local_preference_step=step), IBGP)
+    assert (within.as_path, within.local_preference) == ((), 101 - times)
+
+
 @pytest.mark.parametrize(
     ("route", "policy", "told"),
     [

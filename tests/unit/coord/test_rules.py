@@ -366,6 +366,115 @@ def test_3_there_is_one_transaction_for_each_set_of_receivers():
     )
 
 
+def taking(**policy) -> Pod:
+    """A pod that begins to announce what is pinned to it, and another claims."""
+    pod = Pod(service(pins={A: ME}, **policy), member("pod-x~2", claims={A}))
+    pod.decide()
+    return pod
+
+
+def letting_go(**policy) -> Pod:
+    """A pod that has just let go of what is pinned to another."""
+    pod = pinned_away(**policy)
+    pod.sees(member("pod-x~2", version=2, claims={A})).decide()
+    pod.decide(after=1)
+    pod.write(without={A})
+    return pod
+
+
+def test_3_what_another_claims_is_taken_aside_until_the_claim_has_stood_for_half_of_settle():
+    pod = taking()
+    assert (only(pod), pod.ranks(), pod.aside) == (Word.ASSIGNED, {A: 0}, {A: INF})
+    pod.decide(after=10)
+    assert pod.aside == {A: INF}
+    pod.acknowledge()
+    assert pod.decided.record.announcing == {A: 0}
+    assert (pod.aside, pod.decided.announcements.recheck_at) == ({A: 0.5}, pod.now + 0.5)
+    pod.decide(after=0.4, acknowledged={})
+    assert pod.aside == {A: pytest.approx(0.1)}
+    pod.decide(after=0.1)
+    assert (pod.aside, pod.ranks()) == ({}, {A: 0})
+    pod.decide(after=0.1)
+    assert pod.aside == {}
+
+
+def test_3_a_standby_that_is_assigned_what_another_claims_is_aside_too():
+    pod = Pod(service(standby=Standby.HOT, pins={A: "pod-x"}), member("pod-x~2", claims={A}))
+    pod.decide()
+    pod.acknowledge()
+    assert (pod.ranks(), pod.aside) == ({A: 1}, {})
+    pod.sees(member("pod-x~2", version=2, eligible=NONE, claims={A}))
+    pod.decide()
+    assert (pod.ranks(), pod.aside) == ({A: 0}, {A: INF})
+    pod.acknowledge()
+    assert pod.aside == {A: 0.5}
+
+
+@pytest.mark.parametrize(
+    "others",
+    [[], [member("pod-x~2")], [member("pod-x~2", claims={A: 1})], [member(f"{ME}~0", czxid=0, claims={A})]],
+)
+def test_3_what_no_other_pod_claims_is_taken_at_once(others):
+    pod = Pod(service(pins={A: ME}), *others)
+    pod.decide()
+    assert (pod.ranks(), pod.aside) == ({A: 0}, {})
+
+
+def test_3_when_the_other_is_gone_nothing_is_aside_any_more():
+    pod = taking()
+    pod.misses("pod-x~2").decide()
+    assert (pod.ranks(), pod.aside) == ({A: 0}, {})
+    pod = taking()
+    pod.lose()
+    assert (pod.ranks(), pod.aside) == ({A: 0}, {})
+
+
+def test_3_what_was_let_go_stays_aside_for_settle():
+    pod = letting_go()
+    assert (only(pod), pod.ranks(), pod.aside) == (Word.NOT_ASSIGNED, {}, {A: 1})
+    assert pod.decided.record.announcing == {}
+    assert pod.decided.announcements.recheck_at == pod.now + 1
+    pod.decide(after=0.5, phase=Phase.LEAVING)
+    assert (only(pod), pod.aside) == (Word.LEFT, {A: 0.5})
+    pod.lose()
+    assert pod.aside == {A: 0.5}
+    pod.decide(after=0.5)
+    assert pod.aside == {}
+
+
+def test_3_who_becomes_a_standby_is_aside_before():
+    pod = letting_go(standby=Standby.HOT)
+    assert (only(pod), pod.ranks(), pod.aside) == (Word.STANDBY, {A: 1}, {A: 1})
+    pod.decide(after=1)
+    assert (pod.ranks(), pod.aside) == ({A: 1}, {})
+
+
+@pytest.mark.parametrize(
+    "facts", [{"failing": "refused"}, {"held": NONE}, {"maintenance": "disks"}, {"phase": Phase.LEFT}]
+)
+@pytest.mark.parametrize("phase", [Phase.RUNNING, Phase.LEAVING])
+def test_3_what_is_wrong_here_is_aside_no_longer(facts, phase):
+    pod = letting_go()
+    pod.decide(phase=phase)
+    assert pod.aside == {A: 1}
+    pod.decide(**{"phase": phase, **facts})
+    assert pod.aside == {}
+
+
+def test_3_what_is_not_served_any_more_is_aside_no_longer():
+    pod = letting_go()
+    pod.service = service(B, pins={B: "pod-x"})
+    pod.decide()
+    assert pod.aside == {}
+
+
+def test_3_without_settle_nothing_is_aside_for_longer_than_a_claim_takes():
+    pod = taking(times=Times(settle=0))
+    assert pod.aside == {A: INF}
+    pod.acknowledge()
+    assert pod.aside == {}
+
+
 def test_3_what_was_never_claimed_goes_when_others_have_settled():
     pod = Pod(service(pins={A: "pod-x"}))
     pod.decide()
