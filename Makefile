@@ -67,10 +67,10 @@ containers: setup image $(VENV)/.containers ## the images, running, and a few sc
 	$(PYTEST) --dist loadfile tests/containers
 	$(BIN)/pytest -q tests/lab
 
-# `python -m lab` is tests/lab, which stands on tests/interop.
+# `python -m lab` is containers/lab, which stands on tests/interop.
 MODES := hot,exabgp
 EVERY_MODE := cold,witness,hot,bfd,exabgp
-LAB := cd tests && ../$(BIN)/python -m lab
+LAB := cd containers && PYTHONPATH=../tests ../$(BIN)/python -m lab
 
 lab: setup image ## a spine-leaf fabric with pods, ZooKeeper, Prometheus and a client, until ^C; MODE=cold|witness|hot|bfd; as root
 	@$(LAB) up --mode $(or $(MODE),hot)

@@ -1,5 +1,6 @@
 """The laboratory with hot standby: a few of the scenarios of `make failover`, as the client sees them."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from lab.measure import run as measure
 from lab.scenarios import AWAY
 
 HOLD_TIME = 9.0
+AWARE = os.environ | {"PYTHONPATH": f"{ROOT / 'containers'}:{ROOT / 'tests'}"}
 FEW = 0.01  # of all datagrams: while two routers agree, some go round in circles
 
 
@@ -107,7 +109,7 @@ def test_nothing_is_left_of_it(images, end, tmp_path):
     log = tmp_path / "log"
     with log.open("w") as output:
         lab = subprocess.Popen(
-            [sys.executable, "-m", "lab", "up"], cwd=ROOT / "tests", stdout=output, stderr=subprocess.STDOUT
+            [sys.executable, "-m", "lab", "up"], env=AWARE, stdout=output, stderr=subprocess.STDOUT
         )
     try:
         wait_for(lambda: "It is up" in log.read_text() or lab.poll() is not None, "it is up", 90)
@@ -116,7 +118,7 @@ def test_nothing_is_left_of_it(images, end, tmp_path):
         lab.send_signal(end)
         lab.wait(60)
         if end is signal.SIGKILL:
-            run("env", "--chdir", ROOT / "tests", sys.executable, "-m", "lab", "down", timeout=60)
+            subprocess.run([sys.executable, "-m", "lab", "down"], env=AWARE, timeout=60, check=True)
         wait_for(lambda: not left(lab.pid), "nothing is left of it", 20)
     finally:
         lab.kill()
