@@ -96,12 +96,17 @@ async def test_what_we_send_is_marked_as_network_control(receive, sender_to, hos
 
 async def test_the_time_of_arrival_is_the_kernels(receive, sender_to):
     receiver, port = receive("127.0.0.1")
+    sender = sender_to("127.0.0.1", port)
     loop = asyncio.get_running_loop()
-    before = loop.time()
-    sender_to("127.0.0.1", port).send(b"octets")
-    sent = loop.time()
-    stall(0.2)
-    datagram = receiver.read()
+    # Linux stamps from a moment after the first socket of a machine that asks: until then, at reading.
+    for _ in range(20):
+        before = loop.time()
+        sender.send(b"octets")
+        sent = loop.time()
+        stall(0.2)
+        datagram = receiver.read()
+        if datagram.at < sent + 0.1:
+            break
     assert before <= datagram.at < sent + 0.1
     assert loop.time() >= sent + 0.2
 
