@@ -43,6 +43,7 @@ PURE = {
     "vipd.bgp.route",
     "vipd.bgp.adj_rib_out",
     "vipd.bgp.sightings",
+    "vipd.bgp.exchange",
     "vipd.coord.member",
     "vipd.coord.account",
     "vipd.coord.case",
@@ -65,7 +66,8 @@ WORLD = {
 # Inside bgp, strictly downwards: a module imports only from those before it.
 BGP_LADDER = [
     "iana", "errors", "peer", "wire", "capabilities", "attributes", "messages", "framing",
-    "route", "adj_rib_out", "sightings", "collision", "negotiation", "fsm", "transport", "session", "speaker",
+    "route", "adj_rib_out", "sightings", "exchange", "collision", "negotiation", "fsm", "transport",
+    "session", "speaker",
 ]  # fmt: skip
 BFD_LADDER = ["packet", "peer", "demux", "fsm", "transport", "sessions"]
 SHARED = {"vipd.latest", "vipd.children", "vipd.sockaddr"}  # what packages may use beside themselves

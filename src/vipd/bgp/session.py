@@ -12,17 +12,16 @@ Small tasks (dial, read, follow the routes) only put events into the inbox; one 
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Never, Protocol, assert_never
 
 import structlog
 
-from vipd.bgp.adj_rib_out import AdjRibOut
 from vipd.bgp.attributes import Outcome
 from vipd.bgp.collision import Side, survivor
+from vipd.bgp.exchange import Exchange
 from vipd.bgp.fsm import (
     Action,
     Advertise,
@@ -45,10 +44,10 @@ from vipd.bgp.fsm import (
     Up,
 )
 from vipd.bgp.iana import CeaseError, ErrorCode, Family
-from vipd.bgp.messages import Content, RouteRefresh, Update, longest
+from vipd.bgp.messages import RouteRefresh, Update, longest
 from vipd.bgp.peer import Cause, Down, Negotiated, PeerConfig, PeerStatus, Seconds, State
-from vipd.bgp.route import LocRib, Policy, Route, next_hop_self
-from vipd.bgp.sightings import Sight, Sightings, Watch
+from vipd.bgp.route import LocRib, Route, next_hop_self
+from vipd.bgp.sightings import Sight, Watch
 from vipd.bgp.wire import Prefix
 from vipd.latest import Latest
 
@@ -119,6 +118,17 @@ class Line:
 
     fsm: Fsm
     wire: Wire | None = None
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Established:
+    """All that begins with a session and ends with it."""
+
+    line: Line
+    exchange: Exchange
+    since: Seconds
+    refreshing: set[Family] = field(default_factory=set)  # asked for, and waiting for room
+    faults: set[str] = field(default_factory=set)  # of UPDATEs, said aloud
 
 
 # ---- what the small tasks put into the inbox ----
@@ -219,18 +229,8 @@ class Session:
         self._gone = False
         self._line = Line(self._machine())
         self._rival: Line | None = None  # a second connection, until one of the two has won
-        # While Established:
-        self._speaking: Line | None = None
-        self._adj_rib_out: AdjRibOut | None = None
-        self._sightings: Sightings | None = None  # of a witness
-        self._unsaid: deque[Update | RouteRefresh] = deque()
-        self._told: LocRib | None = None
-        self._under_way: list[Mapping[Prefix, Route]] = []  # routes, in the order in which they were told
-        self._acknowledged = False  # whether the peer has every octet of the first of them
-        self._refreshing: set[Family] = set()
-        self._up_since: Seconds = 0.0
-        self._progress = Latest(0)  # goes up whenever one of these changes
-        self._faults: set[str] = set()  # of UPDATEs, said aloud in this session
+        self._established: Established | None = None
+        self._progress = Latest(0)  # goes up whenever more was told, said or acknowledged, or that ends
         self._logged: set[str] = set()  # failures said aloud since the last session
 
     # ---- what others ask ----
@@ -239,30 +239,23 @@ class Session:
         """A snapshot, of the connection that has come farther."""
         lines = (self._line, *self._rivals())
         status = max((line.fsm.status() for line in lines), key=lambda status: _PROGRESS[status.state])
-        if self._adj_rib_out is None:
-            return status
-        return replace(
-            status,
-            desired=self._adj_rib_out.desired,
-            advertised=self._adj_rib_out.advertised,
-            untold=self._adj_rib_out.untold,
-        )
+        return status if self._established is None else self._established.exchange.status(status)
 
     def told(self) -> Collection[Prefix]:
         """Every prefix that the peer has been told over the present session."""
-        return () if self._adj_rib_out is None else self._adj_rib_out.told
+        return () if self._established is None else self._established.exchange.told()
 
     def sights(self) -> tuple[Sight, ...]:
         """What the peer shows of what is watched; nothing, unless it is a witness and there is a session."""
-        return () if self._sightings is None else self._sightings.sights()
+        return () if self._established is None else self._established.exchange.sights()
 
     def to_hear(self, prefix: Prefix, route: Route) -> bool:
         """Whether the peer is there, and is one that is told this."""
-        return self._adj_rib_out is not None and self._adj_rib_out.hears(prefix, route)
+        return self._established is not None and self._established.exchange.to_hear(prefix, route)
 
     def has(self, prefix: Prefix, route: Route) -> bool:
         """Whether the peer has acknowledged every octet of this, and nothing else of it is under way."""
-        return self._acknowledged and all(routes.get(prefix) is route for routes in self._under_way)
+        return self._established is not None and self._established.exchange.has(prefix, route)
 
     def call(self, connection: Connection) -> None:
         """Take a connection that the peer has opened."""
@@ -282,9 +275,14 @@ class Session:
 
     async def flushed(self) -> None:
         """Return when the peer has acknowledged all that the newest LocRib says, or there is no session."""
-        await self._progress.until(
-            lambda _: self._speaking is None or (self._told is self._rib.value and self._settled())
-        )
+
+        def all_of_it(_: int) -> bool:
+            if self._established is None:
+                return True
+            exchange = self._established.exchange
+            return exchange.newest is self._rib.value and exchange.settled
+
+        await self._progress.until(all_of_it)
 
     # ---- the loop ----
 
@@ -328,7 +326,7 @@ class Session:
         hold timer would else overtake the KEEPALIVE that lies in the socket. They do so only once: the
         caller ticks after an event that came in overtime, or a flood could keep our own KEEPALIVE back.
         """
-        if not self._unsaid:
+        if self._established is None or not self._established.exchange.unsaid:
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(self._deadline()):
                     return await self._inbox.get()
@@ -352,9 +350,9 @@ class Session:
             case Newer():
                 self._converge()
             case Again(family):
-                self._refreshing.discard(family)
-                if self._adj_rib_out is not None:
-                    self._tell(self._adj_rib_out.refresh(family))
+                if self._established is not None:
+                    self._established.refreshing.discard(family)
+                    self._tell(self._established.exchange.refresh(family))
             case Configured(config):
                 self._adopt(config)
             case Otherwise():
@@ -390,11 +388,9 @@ class Session:
             case HangUp():
                 self._hang_up(line)
             case Up(negotiated=negotiated):
-                self._established(line, negotiated)
-            case Heard(heard=heard, content=content):
-                if heard.text:
-                    self._refused(heard.outcome, heard.text)
-                self._see(content, heard.end_of_rib)
+                self._up(line, negotiated)
+            case Heard():
+                self._hear(action)
             case Refresh(family=family):
                 self._make_room(line, family)
             case Down():
@@ -524,65 +520,48 @@ class Session:
     async def _follow(self) -> None:
         """While the peer is slow to read, newer routes replace one another here and pile up nowhere."""
         async for _ in self._rib:
-            connection = self._connection(self._speaking)
+            session = self._established
+            connection = None if session is None else self._connection(session.line)
             if connection is not None:
                 await connection.drained()
             self._inbox.put_nowait(Newer())
             await self._inbox.join()
 
-    # ---- what the peer shows ----
-
-    def _see(self, content: Content, end_of_rib: Family | None) -> None:
-        if self._sightings is not None and self._sightings.hear(content, end_of_rib, self._now()):
-            self._progressed_too()
-
-    async def _look_out(self) -> None:
-        async for _ in self._watch:
-            self._inbox.put_nowait(Otherwise())
-
-    def _watch_anew(self) -> None:
-        if self._speaking is None or self._sightings is None:
-            return
-        families = self._sightings.watch(self._watch.value, self._now())
-        if families:
-            self._take(self._speaking, Ask(families=families))
-        self._progressed_too()
-
     async def _confirm(self) -> Never:
         """Notice when the peer has acknowledged all that was said."""
         while True:
-            await self._progress.until(
-                lambda _: self._told is not None and not self._settled() and not self._unsaid
-            )
-            connection, told = self._connection(self._speaking), self._told
+            await self._progress.until(self._is_awaited)
+            session = self._established
+            assert session is not None, "only a session awaits anything"  # noqa: S101 - for the reader
+            connection, told = self._connection(session.line), session.exchange.newest
             assert connection is not None, "what was told was told over one"  # noqa: S101 - for the reader
+            assert told is not None, "an acknowledgement is of something"  # noqa: S101 - for the reader
             await connection.drained(below=0)
             patience = ACKNOWLEDGED
-            while told is self._told and connection.unsent():
+            while session is self._established and told is session.exchange.newest and connection.unsent():
                 # The kernel tells nobody that the last octet was acknowledged: so we look again.
                 await asyncio.sleep(patience)
                 patience = min(2 * patience, ACKNOWLEDGED_MAX)
-            if told is self._told and not self._unsaid:
-                self._acknowledged = True
-                self._under_way = self._under_way[-1:]
+            if session is self._established and session.exchange.acknowledge(told):
                 self._progressed()
 
+    def _is_awaited(self, _: int) -> bool:
+        """Whether all is said, and not all acknowledged."""
+        if self._established is None:
+            return False
+        exchange = self._established.exchange
+        return exchange.newest is not None and not exchange.settled and not exchange.unsaid
+
     def _converge(self) -> None:
-        if self._adj_rib_out is None:
-            return
-        rib = self._rib.value
-        policy = rib.policies.get(self._config.name, _PLAIN)
-        updates = self._adj_rib_out.converge(rib.routes, policy, complete=rib.complete)
-        self._told = rib
-        self._under_way.append(rib.routes)
-        self._tell(updates)
+        if self._established is not None:
+            self._tell(self._established.exchange.converge(self._rib.value))
 
     def _make_room(self, line: Line, family: Family) -> None:
         """Answer a ROUTE-REFRESH when there is room; one who asks all the time is answered once a time."""
-        connection = self._connection(line)
-        if connection is None or family in self._refreshing:
+        connection, session = self._connection(line), self._established
+        if connection is None or session is None or family in session.refreshing:
             return
-        self._refreshing.add(family)
+        session.refreshing.add(family)
 
         async def again() -> None:
             await connection.drained()
@@ -591,6 +570,7 @@ class Session:
         self._group.create_task(again(), name=f"make_room {self._config.name}")
 
     def _tell(self, said: Sequence[Update | RouteRefresh]) -> None:
+        """Begin to say what the exchange has taken up."""
         if updates := [message for message in said if isinstance(message, Update)]:
             self._log.debug(
                 "updates_sent",
@@ -598,41 +578,43 @@ class Session:
                 announced=sum(len(update.announced) for update in updates),
                 withdrawn=sum(len(update.withdrawn) for update in updates),
             )
-        if self._sightings is not None:
-            self._sightings.speak(updates)
-        self._unsaid.extend(said)
         self._say()
 
     def _say(self) -> None:
         """Say a bounded part of what is unsaid; the loop, others and timers have their turn in between."""
-        if self._speaking is not None and self._unsaid:
-            agreed = self._speaking.fsm.negotiated
+        session = self._established
+        if session is not None and session.exchange.unsaid:
+            agreed = session.line.fsm.negotiated
             greatest = longest(extended=agreed is not None and agreed.extended_message)
-            count = min(AT_ONCE // greatest, len(self._unsaid))
-            self._take(self._speaking, Advertise(updates=[self._unsaid.popleft() for _ in range(count)]))
+            self._take(session.line, Advertise(updates=session.exchange.say(AT_ONCE // greatest)))
         self._progressed()
-
-    def _settled(self) -> bool:
-        return self._acknowledged and len(self._under_way) == 1
 
     def _progressed(self) -> None:
         self._progress.set(self._progress.value + 1)
         self._progressed_too()
 
+    async def _look_out(self) -> None:
+        async for _ in self._watch:
+            self._inbox.put_nowait(Otherwise())
+
+    def _watch_anew(self) -> None:
+        if self._established is None:
+            return
+        families = self._established.exchange.watch(self._watch.value, self._now())
+        if families:
+            self._take(self._established.line, Ask(families=families))
+        self._progressed_too()
+
     # ---- coming and going ----
 
-    def _established(self, line: Line, negotiated: Negotiated) -> None:
+    def _up(self, line: Line, negotiated: Negotiated) -> None:
         connection = self._connection(line)
         assert connection is not None, "a machine is Established on a connection"  # noqa: S101 - for the reader
-        self._speaking = line
-        self._up_since = self._now()
         next_hops = next_hop_self(connection.local_address, extended=negotiated.extended_next_hop)
-        self._adj_rib_out = AdjRibOut(self._config, negotiated, next_hops)
-        if self._config.witness:
-            tells = self._adj_rib_out.tells
-            self._sightings = Sightings(self._watch.value, negotiated.families, tells, self._now())
+        now = self._now()
+        exchange = Exchange(self._config, negotiated, next_hops, self._watch.value, now)
+        self._established = Established(line=line, exchange=exchange, since=now)
         self._logged.clear()
-        self._faults.clear()
         self._log.info(
             "session_established",
             address=connection.remote_address,
@@ -643,13 +625,21 @@ class Session:
         )
         self._converge()
 
-    def _refused(self, outcome: Outcome, text: str) -> None:
+    def _hear(self, action: Heard) -> None:
+        session, heard = self._established, action.heard
+        assert session is not None, "an UPDATE comes in a session"  # noqa: S101 - for the reader
+        if heard.text:
+            self._refused(session, heard.outcome, heard.text)
+        if session.exchange.see(action.content, heard.end_of_rib, self._now()):
+            self._progressed_too()
+
+    def _refused(self, session: Established, outcome: Outcome, text: str) -> None:
         """Say what was wrong with an UPDATE: aloud only so often a session, for there may be very many."""
         said = {"outcome": outcome.name.lower(), "reason": text}
-        if text in self._faults or len(self._faults) >= SAID:
+        if text in session.faults or len(session.faults) >= SAID:
             self._log.debug("update_refused", **said)
             return
-        self._faults.add(text)
+        session.faults.add(text)
         self._log.warning("update_refused", **said)
 
     def _ended(self, line: Line, down: Down, before: State) -> None:
@@ -657,6 +647,9 @@ class Session:
         if line is not self._line:
             self._log.debug("second_connection_closed", state=before, **said)
             return
+        session = self._established
+        if session is not None and session.line is not line:
+            session = None
         if down.text not in self._logged:  # the same again, every few seconds, is no news
             if len(self._logged) == SAID:
                 self._logged.clear()
@@ -666,16 +659,12 @@ class Session:
                     self._log.info("notification_sent", **said)
                 case Cause.RECEIVED:
                     self._log.warning("notification_received", **said)
-                case Cause.CLOSED if line is not self._speaking:
+                case Cause.CLOSED if session is None:
                     self._log.warning("session_failed", state=before, reason=down.text)
-        if line is self._speaking:
-            self._speaking = self._adj_rib_out = self._sightings = self._told = None
-            self._acknowledged = False
-            self._unsaid.clear()
-            self._under_way.clear()
-            self._refreshing.clear()
+        if session is not None:
+            self._established = None
             self._progressed()
-            bound = self._log.bind(state=before, duration=round(self._now() - self._up_since, 3))
+            bound = self._log.bind(state=before, duration=round(self._now() - session.since, 3))
             ours = down.cause is Cause.SENT and down.code == ErrorCode.CEASE
             if ours and down.subcode != CeaseError.BFD_DOWN:
                 bound.info("session_dropped", reason=down.text)
@@ -732,5 +721,4 @@ def _is_call(line: Line) -> bool:
 
 _ONE_IS_ENOUGH = "another connection to the same peer stays"
 _NEWER = "a newer call from the same address has come before this one was a session"
-_PLAIN = Policy()
 _PROGRESS = {state: n for n, state in enumerate(State)}
