@@ -4,13 +4,14 @@ from dataclasses import replace
 
 from vipd.coord.case import Memory
 from vipd.coord.decision import Decision, decide
-from vipd.coord.member import Me, Member, Phase, Record, Service, Unreadable, View, Vip, Word
+from vipd.coord.member import Me, Member, Order, Phase, Record, Service, Standby, Unreadable, View, Vip, Word
 from vipd.coord.placement import ALGORITHMS
 
 A, B, C = Vip("192.0.2.1"), Vip("192.0.2.2"), Vip("192.0.2.3")
 ALL = frozenset({A, B, C})
 ME = "pod-m"
 OWN = "pod-m~1"
+ORDER = Order(who="ann", why="disks")
 
 
 def record(*, eligible=ALL, suspect=(), claims=(), up=2, **facts):
@@ -120,3 +121,38 @@ class Pod:
 
     def ranks(self) -> dict[Vip, int]:
         return {vip: verdict.rank for vip, verdict in self.verdicts.items() if verdict.rank is not None}
+
+
+def service(*vips: Vip, **policy) -> Service:
+    return Service(name="apex", vips=vips or (A,), **policy)
+
+
+def only(pod: Pod) -> Word:
+    (verdict,) = pod.verdicts.values()
+    return verdict.word
+
+
+def reason(pod: Pod, vip: Vip = A) -> str:
+    return pod.verdicts[vip].reason
+
+
+def announcing(vip: Vip = A, *others, **policy) -> Pod:
+    """A pod that announces and claims its VIP."""
+    pod = Pod(service(vip, **policy), *others)
+    pod.decide()
+    pod.acknowledge()
+    return pod
+
+
+def drained(*others, **policy) -> Pod:
+    pod = announcing(A, **policy)
+    pod.sees(*others, drains={ME: ORDER}).decide()
+    return pod
+
+
+def hot(**facts) -> Pod:
+    return Pod(
+        service(A, standby=Standby.HOT, standbys=2, pins={A: "pod-x"}),
+        member("pod-x~2", claims={A}),
+        **facts,
+    )

@@ -1,4 +1,4 @@
-"""What of ZooKeeper may be believed; how the rules use it is in test_rules.py."""
+"""What of ZooKeeper may be believed; how the rules use it is in rules/."""
 
 from math import inf
 

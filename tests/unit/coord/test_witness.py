@@ -1,4 +1,4 @@
-"""Rule 10, part by part; as one pod follows it, it is told in test_rules.py."""
+"""Rule 10, part by part; as one pod follows it, it is told in rules/."""
 
 from math import inf
 
