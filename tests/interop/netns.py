@@ -113,6 +113,7 @@ class Lab:
     """The machines of one test."""
 
     _numbers = itertools.count()
+    _indexes = itertools.count(100)  # of ports: no two of them have the same
 
     def __init__(self, *, quiet: bool = False) -> None:
         self.quiet = quiet
@@ -149,10 +150,15 @@ class Lab:
         return process
 
     def wire(self, a: Node, a_port: str, b: Node, b_port: str) -> None:
-        """Connect two machines; either end is up and carries the addresses given to it later."""
+        """Connect two machines; either end is up and carries the addresses given to it later.
+
+        Where both ends have the same number, each in its namespace, Linux takes a wire for a device that can
+        wait, and tells of lost carriers once a second; of two machines it would tell at once.
+        """
+        ours, theirs = (("index", str(next(self._indexes))) for _ in range(2))
         run(
-            *("ip", "link", "add", a_port, "netns", a.namespace, "type", "veth"),
-            *("peer", "name", b_port, "netns", b.namespace),
+            *("ip", "link", "add", a_port, *ours, "netns", a.namespace, "type", "veth"),
+            *("peer", "name", b_port, *theirs, "netns", b.namespace),
         )
         a.ip("link", "set", a_port, "up")
         b.ip("link", "set", b_port, "up")
