@@ -10,20 +10,18 @@ It sleeps for as long as is to be counted, and before that until nobody is busy 
 
 import contextlib
 import itertools
-import os
 import shutil
 import socket
 import struct
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from interop.netns import wait_for
+from interop.netns import Lab, Node, wait_for
 
 SPEAKERS = ("vipd", "BIRD", "FRR")
 PACES = (300, 100, 50)  # ms, three times each
@@ -63,49 +61,48 @@ def false_positives(seconds: float) -> Iterator[Row]:
 @contextmanager
 def rack() -> Iterator[Path]:
     """All sessions up, and what they say being recorded."""
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir="/tmp")))
-        folder.chmod(0o755)  # FRR gives up root
-        spaces = {name: stack.enter_context(namespace(name)) for name in (*SPEAKERS, TOR)}
-        for (speaker, pace), number in LINKS.items():
-            wire(spaces[TOR], f"{speaker}{pace}", spaces[speaker], f"eth{pace}", number)
-        record = folder / "pcap"
+    lab = Lab(quiet=True)
+    try:
+        tor, *speakers = (lab.node(name) for name in (TOR, *SPEAKERS))
+        for speaker in speakers:
+            for pace in PACES:
+                number = LINKS[speaker.name, pace]
+                lab.wire(tor, f"{speaker.name}{pace}", speaker, f"eth{pace}")
+                tor.ip("addr", "add", f"10.64.{number}.0/31", "dev", f"{speaker.name}{pace}")
+                speaker.ip("addr", "add", f"10.64.{number}.1/31", "dev", f"eth{pace}")
+        record = lab.directory / "pcap"
         # Both directions of all links, with a header of 16 octets before the IP packet.
-        dump = ("tcpdump", "-n", "-U", "-q", "-i", "any", "-y", "LINUX_SLL", "-w", str(record))
-        stack.enter_context(process(spaces[TOR], folder, *dump, "udp dst port 3784"))
-        start_bird(
-            stack,
-            spaces[TOR],
-            folder / TOR,
-            [(theirs(*link), ours(*link), f"{link[0]}{link[1]}") for link in LINKS],
-        )
-        start_vipd(stack, spaces["vipd"], folder / "vipd")
-        mine = [(ours("BIRD", pace), theirs("BIRD", pace), f"eth{pace}") for pace in PACES]
-        start_bird(stack, spaces["BIRD"], folder / "BIRD", mine)
-        start_frr(stack, spaces["FRR"], folder / "FRR")
-        wait_until_up(folder / TOR)
+        dump = ("tcpdump", "-n", "-U", "-q", "-i", "any", "-y", "LINUX_SLL", "-w", record)
+        tor.spawn(*dump, "udp dst port 3784", log="tcpdump.log")
+        start_bird(tor, [(theirs(*link), ours(*link), f"{link[0]}{link[1]}") for link in LINKS])
+        vipd, bird, frr = speakers
+        start_vipd(vipd)
+        start_bird(bird, [(ours("BIRD", pace), theirs("BIRD", pace), f"eth{pace}") for pace in PACES])
+        start_frr(frr)
+        wait_until_up(tor.directory)
         yield record
+    finally:
+        lab.close()
 
 
 # --- the speakers ---------------------------------------------------------------------------------------
 
 
-def start_bird(stack: ExitStack, space: str, folder: Path, links: list[tuple[str, str, str]]) -> None:
-    folder.mkdir()
+def start_bird(node: Node, links: list[tuple[str, str, str]]) -> None:
     paces = "".join(
         f'interface "*{pace}" {{ min rx interval {pace} ms; min tx interval {pace} ms; multiplier 3; }};\n'
         for pace in PACES
     )
     neighbors = "".join(f'neighbor {remote} dev "{port}" local {local};\n' for local, remote, port in links)
-    conf = folder / "bird.conf"
+    conf = node.directory / "bird.conf"
     conf.write_text(
         f"router id {links[0][0]};\nprotocol device {{ }}\nprotocol bfd {{\n{paces}{neighbors}}}\n"
     )
-    stack.enter_context(process(space, folder, "bird", "-f", "-c", str(conf), "-s", str(folder / "ctl")))
+    node.spawn("bird", "-f", "-c", conf, "-s", node.directory / "ctl", log="bird.log")
 
 
-def start_frr(stack: ExitStack, space: str, folder: Path) -> None:
-    folder.mkdir()
+def start_frr(node: Node) -> None:
+    folder = node.directory
     lines = ["bfd"]
     for pace in PACES:
         lines += [f" profile ms{pace}", f"  transmit-interval {pace}", f"  receive-interval {pace}", " !"]
@@ -117,24 +114,23 @@ def start_frr(stack: ExitStack, space: str, folder: Path) -> None:
     for path in (folder, *folder.iterdir()):
         shutil.chown(path, "frr", "frr")
     for daemon in ("zebra", "bfdd"):
-        more = ("--bfdctl", str(folder / "bfdd.sock")) if daemon == "bfdd" else ()
-        command = (
-            *(f"{FRR}/{daemon}", "-u", "frr", "-g", "frr", "-P", "0", "--vty_socket", str(folder)),
-            *("-z", str(folder / "zserv.api"), "-f", str(folder / f"{daemon}.conf")),
-            *("-i", str(folder / f"{daemon}.pid"), *more),
+        more = ("--bfdctl", folder / "bfdd.sock") if daemon == "bfdd" else ()
+        node.spawn(
+            *(f"{FRR}/{daemon}", "-u", "frr", "-g", "frr", "-P", "0", "--vty_socket", folder),
+            *("-z", folder / "zserv.api", "-f", folder / f"{daemon}.conf"),
+            *("-i", folder / f"{daemon}.pid", *more),
+            log=f"{daemon}.log",
         )
-        stack.enter_context(process(space, folder, *command))
         wait_for((folder / f"{daemon}.vty").exists, f"{daemon} answers", 30.0)
 
 
-def start_vipd(stack: ExitStack, space: str, folder: Path) -> None:
-    folder.mkdir()
+def start_vipd(node: Node) -> None:
     neighbors = "".join(
         f'[[neighbor]]\naddress = "{theirs("vipd", pace)}"\nlocal-address = "{ours("vipd", pace)}"\n'
         f"bfd-interval = {pace / 1000}\n"
         for pace in PACES
     )
-    conf = folder / "vipd.toml"
+    conf = node.directory / "vipd.toml"
     conf.write_text(f"""
 [speaker]
 local-as = 65010
@@ -148,9 +144,9 @@ vips = ["192.0.2.1"]
 [[service.check]]
 file = "{conf}"
 [api]
-socket = "{folder}/sock"
+socket = "{node.directory}/sock"
 """)
-    stack.enter_context(process(space, folder, sys.executable, "-m", "vipd", "run", "--config", str(conf)))
+    node.spawn(sys.executable, "-m", "vipd", "run", "--config", conf, log="vipd.log")
 
 
 def wait_until_up(tor: Path) -> None:
@@ -165,40 +161,6 @@ def wait_until_up(tor: Path) -> None:
     time.sleep(AT_REST)  # nobody tells when the work of a start is over
 
 
-# --- what they stand on ---------------------------------------------------------------------------------
-
-
-@contextmanager
-def namespace(name: str) -> Iterator[str]:
-    space = f"bench{os.getpid()}-{name}"
-    run("ip", "netns", "add", space)
-    try:
-        run("ip", "-n", space, "link", "set", "lo", "up")
-        yield space
-    finally:
-        run("ip", "netns", "delete", space)
-
-
-def wire(tor: str, tor_port: str, space: str, port: str, number: int) -> None:
-    run("ip", "link", "add", tor_port, "netns", tor, "type", "veth", "peer", "name", port, "netns", space)
-    for where, name, last in ((tor, tor_port, 0), (space, port, 1)):
-        run("ip", "-n", where, "addr", "add", f"10.64.{number}.{last}/31", "dev", name)
-        run("ip", "-n", where, "link", "set", name, "up")
-
-
-@contextmanager
-def process(space: str, folder: Path, *command: str) -> Iterator[None]:
-    with (folder / "log").open("ab") as log:
-        started = subprocess.Popen(
-            ["ip", "netns", "exec", space, *command], stdin=subprocess.DEVNULL, stdout=log, stderr=log
-        )
-    try:
-        yield
-    finally:
-        started.kill()
-        started.wait()
-
-
 @contextmanager
 def spinning(cores: int) -> Iterator[None]:
     """Keep so many cores busy, the first ones."""
@@ -208,10 +170,6 @@ def spinning(cores: int) -> Iterator[None]:
             stack.callback(busy.wait)
             stack.callback(busy.kill)
         yield
-
-
-def run(*command: str) -> None:
-    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
 
 
 # --- what was said --------------------------------------------------------------------------------------
