@@ -198,6 +198,7 @@ def elsewhere(fabric: Fabric, pod: Contained, timeout: float = 30.0) -> None:
         routes = [fabric.edge.route(prefix) for prefix in PREFIXES]
         return all(route and route.as_path[-1] != pod.asn for route in routes)
 
+    time.sleep(0.5)  # asking takes the machine time that others need just now
     wait_for(moved, f"all is with others than {pod.pod_id}", timeout)
 
 
