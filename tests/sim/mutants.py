@@ -65,7 +65,9 @@ MUTANTS = {
         ("membership", "[*checks, taken_back]", "[*checks[:1], taken_back]"),
         equal=READ_BACK,
     ),
-    "no settle": _mutant("slow_rack", ("case", "settle=service.times.settle", "settle=0.0")),
+    "no settle": _mutant(
+        "routers_tell_before_they_forward", ("case", "settle=service.times.settle", "settle=0.0")
+    ),
     "taking in haste": _mutant(
         "routers_tell_before_they_forward",
         ("decision", "for vip in case.mine & case.claimed:", "for vip in ():"),
@@ -86,7 +88,7 @@ MUTANTS = {
         "quick_restart", ("layout", '{session & 0xFFFF_FFFF_FFFF_FFFF:x}"', '1"')
     ),
     "releasing to a standby": _mutant(
-        "standby_is_no_heir",
+        "routers_tell_before_they_forward_hot",
         ("handover", "= first(sibling.record.announcing)", "= frozenset(sibling.record.announcing)"),
     ),
     "the bound without exception": _mutant(

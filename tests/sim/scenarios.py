@@ -11,7 +11,7 @@ from sim.invariants import Monitor, Violation
 from sim.ways import Seconds, now
 from vipd.coord.directory import Create
 from vipd.coord.layout import member_path
-from vipd.coord.member import CoordinationLoss, LastResort, Service, Standby, View, Vip, Word
+from vipd.coord.member import CoordinationLoss, LastResort, Service, Standby, Times, View, Vip, Word
 from vipd.coord.placement import ALGORITHMS, Algorithms, place
 from vipd.coord.zk_session import REFUSED
 
@@ -299,7 +299,7 @@ async def slow_reads() -> None:
 
 async def unread_claim(offset: Seconds) -> None:
     """A pod is told to leave before it has read that its claim, on which its substitute goes, was written."""
-    async with stage(pins={V: "p0"}, racks="12") as (world, monitor):
+    async with stage(pins={V: "p0"}, racks="12", times=Times(settle=0.1)) as (world, monitor):
         await start(world, monitor, "p1")
         p0 = world.pods["p0"]
         p0.start()
@@ -535,8 +535,10 @@ async def cut_off_rack() -> None:
         monitor.excuse(monitor.of(p1), "its rack is cut off", 20)
         for tor in world.racks["r2"]:
             world.fabric.lose_uplinks(tor)
-        await asyncio.sleep(5)
-        assert V not in p1.routes(), "a ToR without its anchor proves nothing"
+        for _ in range(500):
+            await asyncio.sleep(0.01)
+            if V in p1.routes():
+                raise Violation(world, "TAKEN, though a ToR without its anchor proves nothing")
         for tor in world.racks["r2"]:
             world.fabric.mend_uplinks(tor)
         await monitor.settle(30)
