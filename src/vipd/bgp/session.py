@@ -644,12 +644,12 @@ class Session:
 
     def _ended(self, line: Line, down: Down, before: State) -> None:
         said = {"code": int(down.code), "subcode": int(down.subcode), "reason": down.text}
-        if line is not self._line:
-            self._log.debug("second_connection_closed", state=before, **said)
-            return
         session = self._established
         if session is not None and session.line is not line:
             session = None
+        if session is None and line is not self._line:
+            self._log.debug("second_connection_closed", state=before, **said)
+            return
         if down.text not in self._logged:  # the same again, every few seconds, is no news
             if len(self._logged) == SAID:
                 self._logged.clear()

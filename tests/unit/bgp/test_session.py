@@ -13,8 +13,8 @@ from sim.loop import SimulatedLoop, simulated
 from vipd.bgp.attributes import PathAttributes, Segment, SegmentType
 from vipd.bgp.capabilities import FourOctetAs, GracefulRestart, Multiprotocol, Restartable, RouteRefresh
 from vipd.bgp.fsm import Stop
-from vipd.bgp.iana import CeaseError, Family, MessageType
-from vipd.bgp.messages import HEADER, LONGEST, Keepalive, Open, Update
+from vipd.bgp.iana import CeaseError, ErrorCode, Family, MessageType
+from vipd.bgp.messages import HEADER, LONGEST, Keepalive, Notification, Open, Update
 from vipd.bgp.peer import PeerConfig, PeerStatus, State
 from vipd.bgp.route import LocRib, Route
 from vipd.bgp.session import AT_ONCE, SAID, Session
@@ -337,6 +337,23 @@ async def test_nor_does_a_call_that_is_no_session_yet_keep_the_next_out():
         await asyncio.sleep(0.1)
         assert second.kinds() == [MessageType.OPEN, MessageType.KEEPALIVE, MessageType.NOTIFICATION]
         assert third.kinds() == [MessageType.OPEN]
+
+
+@simulated
+async def test_a_call_that_is_a_session_and_over_in_one_breath_costs_itself_alone():
+    stage = Stage(Scripted())  # a peer that accepts and says nothing
+    async with asyncio.TaskGroup() as group:
+        group.create_task(stage.play(5))
+        await asyncio.sleep(0.1)
+        cease = Notification(code=ErrorCode.CEASE, subcode=CeaseError.OTHER_CONFIGURATION_CHANGE).encode()
+        call = Scripted(OPEN, KEEPALIVE + cease)
+        stage.session.call(call)
+        await asyncio.sleep(1)
+        assert call.ended
+        assert stage.session.status().state is State.OPEN_SENT
+        assert stage.session.status().dropped == 1
+        assert not stage.session.told()
+        await asyncio.wait_for(stage.session.flushed(), 1)
 
 
 @simulated
