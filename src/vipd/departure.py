@@ -68,8 +68,4 @@ async def _done(command: tuple[str, ...]) -> None:
 
 def _standing(decided: Mapping[str, Announcements]) -> int:
     """How many VIPs are announced, those that others have already included."""
-    return sum(
-        verdict.rank is not None or vip in each.aside
-        for each in decided.values()
-        for vip, verdict in each.verdicts.items()
-    )
+    return sum(each.rank(vip) is not None for each in decided.values() for vip in each.verdicts)

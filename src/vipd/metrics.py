@@ -431,8 +431,9 @@ def _announced(observed: Observed) -> Iterator[str]:
     ]
     for service in observed.config.services:
         head = f'vipd_vip_announced{{service="{_quote(service.service.name)}",vip="'
+        aside = observed.aside(service)
         for vip, verdict in observed.verdicts(service):
-            stands = verdict is not None and verdict.rank is not None
+            stands = vip in aside or (verdict is not None and verdict.rank is not None)
             prefix = observed.prefixes.get(vip)
             audience = service.routes[vip].neighbors
             for name, told, tail in peers:
@@ -451,9 +452,10 @@ def _verdicts(observed: Observed) -> Iterator[str]:
 def _roles(observed: Observed) -> Iterator[str]:
     for service in observed.config.services:
         head = f'vipd_vip_role{{service="{_quote(service.service.name)}",vip="'
+        aside = observed.aside(service)
         for vip, verdict in observed.verdicts(service):
             if verdict is not None:
-                yield f'{head}{vip}",role="{_role(verdict)}"}} 1\n'
+                yield f'{head}{vip}",role="{_role(verdict, vip in aside)}"}} 1\n'
 
 
 def _seen(observed: Observed) -> Iterator[str]:
@@ -463,7 +465,9 @@ def _seen(observed: Observed) -> Iterator[str]:
             yield f'{head}{vip}"}} {int(seen)}\n'
 
 
-def _role(verdict: Verdict) -> str:
+def _role(verdict: Verdict, aside: bool) -> str:  # noqa: FBT001 - one more fact of the verdict
+    if aside and verdict.rank != 0:
+        return "keeping"
     if verdict.rank is None:
         return "none"
     if verdict.word in (Word.SUBSTITUTE, Word.STEPPED_IN, Word.WITNESSED):

@@ -127,6 +127,11 @@ class Observed:
         for vip in service.service.vips:
             yield vip, verdicts.get(vip)
 
+    def aside(self, service: ServiceConfig) -> Collection[Vip]:
+        """The VIPs of a service that are announced aside, whatever was decided."""
+        announcements = self.announcements.get(service.service.name)
+        return announcements.aside.keys() if announcements is not None else ()
+
 
 def unready(observed: Observed) -> Steps[tuple[str, ...]]:
     """Say why traffic should not be counted on yet, a sentence a cause; empty: ready.
@@ -389,6 +394,7 @@ def _service(observed: Observed, service: ServiceConfig) -> Steps[bytes]:
     hearing = tuple(observed.hearing().items())
     held = observed.held
     shared = observed.account(service)
+    aside = observed.aside(service)
     vips = []
     for some in batched(observed.verdicts(service)):
         told_of = [
@@ -396,10 +402,11 @@ def _service(observed: Observed, service: ServiceConfig) -> Steps[bytes]:
                 {
                     "vip": vip,
                     "verdict": verdict.word.value if verdict is not None else None,
-                    "rank": verdict.rank if verdict is not None else None,
+                    "rank": 0 if vip in aside else verdict.rank if verdict is not None else None,
+                    "aside": vip in aside,
                     "reason": verdict.reason if verdict is not None else "not yet decided upon",
                     "for": _ago(observed, verdict.since) if verdict is not None else None,
-                    "announced": verdict is not None and verdict.rank is not None,
+                    "announced": vip in aside or (verdict is not None and verdict.rank is not None),
                     "announced_to": [name for name, told in hearing if observed.prefixes.get(vip) in told],
                     "neighbors": _audience(service, vip),
                     "held": None if held is None else vip in held,

@@ -191,10 +191,10 @@ class Steering:
             shut_down = draining and config.drain.graceful_shutdown > 0
             for vip, route in service.routes.items():
                 prefix = self.prefixes[vip] = known.get(vip) or Prefix.host(vip)
-                verdict, aside = decided.verdicts[vip], vip in decided.aside
-                rank = 0 if aside else verdict.rank
+                rank = decided.rank(vip)
                 if rank is not None:
-                    when = When.DRAINING if draining else _when(verdict.word, rank)
+                    when = When.DRAINING if draining else _when(decided.verdicts[vip].word, rank)
+                    aside = vip in decided.aside
                     routes[prefix] = _told(route, rank, when, aside=aside, shut_down=shut_down)
         return routes
 

@@ -68,12 +68,17 @@ MUTANTS = {
     "no settle": _mutant(
         "routers_tell_before_they_forward", ("case", "settle=service.times.settle", "settle=0.0")
     ),
+    "no settle, before and after": _mutant(
+        "slow_rack",
+        ("case", "settle=service.times.settle", "settle=0.0"),
+        ("decision", "yield vip, now + settle", "pass"),
+    ),
     "taking in haste": _mutant(
         "routers_tell_before_they_forward",
-        ("decision", "for vip in case.mine & case.claimed:", "for vip in ():"),
+        ("decision", "for vip in case.mine & case.claimed - case.lost.keys():", "for vip in ():"),
     ),
     "letting go in haste": _mutant(
-        "routers_tell_before_they_forward", ("decision", "yield vip, case.now + settle", "pass")
+        "routers_tell_before_they_forward", ("decision", "yield vip, now + settle", "pass")
     ),
     "no claim-timeout": _mutant(
         "deaf_heir", ("case", "timeout = service.times.claim_timeout", "timeout = 1e9")

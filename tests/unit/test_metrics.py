@@ -272,6 +272,22 @@ def test_roles(process, word, rank, role):
     assert metric("vipd_vip_role", service="apex", vip=V4, role=role) == 1
 
 
+@pytest.mark.parametrize(
+    ("word", "rank", "role"),
+    [
+        (Word.ASSIGNED, 0, "assigned"),  # begun
+        (Word.NOT_ASSIGNED, None, "keeping"),  # let go
+        (Word.STANDBY, 1, "keeping"),
+    ],
+)
+def test_what_stands_aside_is_announced(process, word, rank, role):
+    verdict = Verdict(word=word, reason="", rank=rank, since=NOW)
+    announcements = {"apex": Announcements(verdicts={V4: verdict}, aside={V4: NOW + 1})}
+    metric = Page(process, shared(Insight(), announcements=announcements))
+    assert metric("vipd_vip_role", service="apex", vip=V4, role=role) == 1
+    assert metric("vipd_vip_announced", service="apex", vip=V4, peer="10.0.0.2") == 1
+
+
 WITNESSED = replace(APEX, witness=True)
 
 

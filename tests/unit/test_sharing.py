@@ -137,11 +137,13 @@ def test_what_is_announced_aside_says_what_for():
     memory, awaited = told_at(view(member("web-7", 1, record()), theirs), Memory(), NOW - 2)
     assert awaited == ["every neighbour has acknowledged it, for this pod to claim it"]
     memory, awaited = told_at(view(member("web-7", 1, record(announcing={V4: 0})), theirs), memory, NOW - 2)
-    assert awaited == ["its routers forward by it: until then, for 0.5 s, it is announced one AS longer"]
+    assert awaited == ["its routers forward by it: until then, for 0.5 s, it is aside"]
     pinned = "web-8"
     let_go = view(member("web-7", 1, record()), theirs, trusted_until=NOW + 9)
     memory, awaited = told_at(let_go, memory, NOW + 2)
-    assert awaited == ["traffic has left: until then, for 1.0 s, it is announced one AS longer"]
+    assert awaited == ["traffic has left: until then, for 1.0 s, it is aside"]
+    memory, awaited = told_at(replace(let_go, trusted_until=NOW + 2), memory, NOW + 2.5)
+    assert awaited[1:] == ["ZooKeeper is back, and then traffic has left: until then it is aside"]
 
 
 def test_while_zookeeper_is_lost_it_is_said_for_how_long():

@@ -30,6 +30,7 @@ from vipd.coord.member import Announcements, Phase, Service, Verdict, Vip, Word
 from vipd.health import Check, CheckStatus, ExecProbe, FileProbe, Health, HttpProbe, NerveProbe, TcpProbe
 from vipd.status import Reading, health, target, when
 from vipd.steps import STEP
+from vipd.text.vips import explain, why
 
 
 def assigned(*vips: Vip) -> Announcements:
@@ -193,6 +194,7 @@ def test_whoever_is_configured_is_there_from_the_first_second():
         "vip": "192.0.2.166",
         "verdict": None,
         "rank": None,
+        "aside": False,
         "reason": "not yet decided upon",
         "for": None,
         "announced": False,
@@ -203,6 +205,16 @@ def test_whoever_is_configured_is_there_from_the_first_second():
     }
     assert [check["last"] for check in apex["checks"]] == [None, None]
     assert apex["checks"][0]["for"] == 200.0
+
+
+@pytest.mark.parametrize(("word", "rank"), [(Word.NOT_ASSIGNED, None), (Word.STANDBY, 1)])
+def test_what_was_let_go_and_stands_aside_is_announced(word, rank):
+    verdict = Verdict(word=word, reason="", rank=rank, since=NOW)
+    announcements = {"apex": Announcements(verdicts={V4: verdict}, aside={V4: NOW + 1})}
+    everything = snapshot(observed(announcements=announcements))
+    told = everything["services"][0]["vips"][0]
+    assert (told["announced"], told["rank"], told["aside"]) == (True, 0, True)
+    assert "192.0.2.166 of service apex is announced to 1 of 2" in why(explain(everything, V4))
 
 
 def test_a_service():

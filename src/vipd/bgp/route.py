@@ -58,6 +58,7 @@ class Policy:
     large_communities: tuple[LargeCommunity, ...] = ()
     # How a rank is told, each times the rank. Prepends are what survives the next AS.
     prepend_step: int = 3
+    aside: int = 1  # AS numbers by which a route aside is longer, where a rank is worth as many
     med_step: int = 0
     local_preference_step: int = 10  # on iBGP, and there it is taken away
     rank_communities: Mapping[int, tuple[Community, ...]] = field(default_factory=dict)  # by rank
@@ -112,7 +113,7 @@ def export(
     next_hop = policy.next_hop.get(family, own)
     if next_hop is None or not hears(route, config):
         return None
-    prepend = route.prepend + policy.prepend + _behind(route, policy.prepend_step)
+    prepend = route.prepend + policy.prepend + _behind(route, policy.prepend_step, policy.aside)
     ranked = policy.rank_communities.get(route.rank, ())
     now = policy.communities_when.get(route.when, ())
     return PathAttributes(
@@ -136,9 +137,9 @@ def hears(route: Route, config: PeerConfig) -> bool:
     return route.neighbors is None or config.name in route.neighbors
 
 
-def _behind(route: Route, step: int) -> int:
-    """How far behind the first a route is, where a rank is worth a step; aside, as little as can be told."""
-    return route.rank * step + (route.aside and min(step, 1))
+def _behind(route: Route, step: int, aside: int = 1) -> int:
+    """How far behind the first a route is, where a rank is worth a step; aside, never more than one."""
+    return route.rank * step + (route.aside and min(step, aside))
 
 
 def _own_path(local_as: int, prepend: int) -> tuple[Segment, ...]:

@@ -94,7 +94,9 @@ def load(
         path=path,
         speaker=SpeakerConfig(local_as=speaker["local-as"], router_id=ours, listen=speaker["listen"]),
         neighbors={name: _known(peer, ours, services) for name, peer in found.peers.items()},
-        policies=found.policies,
+        policies=found.policies
+        if fabric is None
+        else {name: replace(policy, aside=fabric.aside) for name, policy in found.policies.items()},
         bfd=found.bfd,
         services=services,
         loopback=LoopbackConfig(manage=loopback["manage"], label=loopback["label"]),

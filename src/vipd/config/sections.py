@@ -117,11 +117,20 @@ class PodAs(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FabricConfig:
-    """What the routers around the pods are like: known for the sake of advice alone."""
+    """What the routers around the pods are like."""
 
     tiers: int  # of routers, each in an AS of its own, from a ToR to where routes of all pods meet
     pod_as: PodAs = PodAs.SHARED
     always_compare_med: bool = False
+
+    @property
+    def aside(self) -> int:
+        """AS numbers by which a route has to be longer, to be preferred by its own ToR and by nobody beyond.
+
+        The router above that ToR has another pod's route over 2 * tiers - 2 AS numbers, and that ToR over one
+        more; ours over 2 and 1.
+        """
+        return max(1, 2 * self.tiers - 3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from vipd.coord import trust, witness
 from vipd.coord.case import NOBODY, Memory
 from vipd.coord.handover import first
 from vipd.coord.member import (
+    Announcements,
     Member,
     Order,
     Phase,
@@ -283,6 +284,8 @@ class _Waits:
         if verdict is not None and verdict.word is Word.DAMPED and vip in memory.damping.flaps:
             left = memory.damping.flaps[vip].ready_at(times) - self.now
             found.append(f"this pod takes part in it again after {max(0.0, left):.1f} s without a failure")
+        if vip in memory.announcements.aside:
+            found.extend(self._aside(memory.announcements, vip))
         if not memory.trust.trusted:
             return tuple(found)
         for pod in line.assigned:
@@ -294,14 +297,15 @@ class _Waits:
             found.append("every neighbour has acknowledged it, for this pod to claim it")
         if verdict is not None and verdict.word is Word.KEEPING:
             found.extend(self._settling(vip, line))
-        if self.now < (until := memory.announcements.aside.get(vip, 0.0)) < inf:
-            what = (
-                "its routers forward by it"
-                if verdict is not None and verdict.rank == 0
-                else "traffic has left"
-            )
-            found.append(f"{what}: until then, for {until - self.now:.1f} s, it is announced one AS longer")
         return tuple(found)
+
+    def _aside(self, announcements: Announcements, vip: Vip) -> Iterator[str]:
+        until = announcements.aside[vip]
+        what = "its routers forward by it" if announcements.verdicts[vip].rank == 0 else "traffic has left"
+        if not self.memory.trust.trusted:
+            yield f"ZooKeeper is back, and then {what}: until then it is aside"
+        elif self.now < until < inf:
+            yield f"{what}: until then, for {until - self.now:.1f} s, it is aside"
 
     def _zookeeper(self) -> str:
         if self.memory.trust.view is not None or self.memory.started is None:

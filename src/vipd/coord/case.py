@@ -89,7 +89,7 @@ class Case:
     silent: Mapping[Vip, str] = field(default_factory=dict)  # who of the others is passed over (rule 4)
     lost: Mapping[Vip, str] = field(default_factory=dict)  # whom the routers have lost (rule 10)
     shown: Shown = field(default_factory=Shown)
-    claimed: frozenset[Vip] = frozenset()  # by other pods, at rank 0
+    claimed: frozenset[Vip] = frozenset()  # by other pods, at rank 0, and not as their last resort
     receipts: Mapping[Vip, Receipt] = field(default_factory=dict)  # of what stands and is not assigned to us
     own: Mapping[Vip, Rank] | None = None  # our claims as read back; None: we cannot tell
 
@@ -268,7 +268,9 @@ def _connected(case: Case, view: View, before: Memory) -> Case:
         mine=mine,
         silent=_pods(silence.passed_over),
         lost=_pods(watched.passed_over),
-        claimed=united(heard[sibling.name].claims for sibling in others if sibling.pod != me.pod),
+        claimed=united(
+            heard[sibling.name].claims - sibling.record.suspect for sibling in others if sibling.pod != me.pod
+        ),
         receipts=receipts,
         own=own.record.announcing if isinstance(own.record, Record) and not view.unread_write else None,
     )

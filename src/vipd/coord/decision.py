@@ -401,34 +401,37 @@ def _aside(case: Case, verdicts: Mapping[Vip, Verdict]) -> Iterator[tuple[Vip, S
     A router may tell its neighbours of a route before it forwards by it, and forward by it no more before
     they know: aside, it is there, and traffic goes by the other.
     """
-    before, settle = case.memory.announcements, case.service.times.settle
-    for vip in case.mine & case.claimed:
-        until = before.aside.get(vip)
-        if verdicts[vip].rank != 0 or (until is None and case.standing.get(vip) == 0):
-            continue
-        if (until is None or until == inf) and case.memory.claims.get(vip) == 0:
-            until = case.now + settle / 2  # those who let go count all of it from the same claim
-        if until is None or until > case.now:
-            yield vip, inf if until is None else until
-    if case.phase is Phase.LEFT:
-        return
-    for vip, until in before.aside.items():
-        if (
-            vip in verdicts
-            and until > case.now
-            and case.standing.get(vip) != 0
-            and _let_go(case, vip, verdicts)
-        ):
-            yield vip, until
+    before, now, settle = case.memory.announcements.aside, case.now, case.service.times.settle
+    for vip in case.mine & case.claimed - case.lost.keys():
+        if verdicts[vip].rank == 0 and case.standing.get(vip) != 0 and vip not in before:
+            yield vip, inf
+    held = not case.memory.trust.trusted and case.me.phase is Phase.RUNNING
+    for vip, until in before.items():
+        end = _end_of_aside(case, vip, until, verdicts)
+        if end is not None and (held or end > now):
+            yield vip, until if held else end
     for vip, receipt in case.receipts.items():
-        if receipt.at <= case.now and case.standing[vip] == 0 and _let_go(case, vip, verdicts):
-            yield vip, case.now + settle
+        if receipt.at <= now and settle > 0 and case.standing[vip] == 0 and _let_go(case, vip, verdicts):
+            yield vip, now + settle
+
+
+def _end_of_aside(case: Case, vip: Vip, until: Seconds, verdicts: Mapping[Vip, Verdict]) -> Seconds | None:
+    """When a route that was aside is so no more; infinity: not known yet; None: it does not stand."""
+    if vip in verdicts and verdicts[vip].rank == 0:
+        claimed = case.memory.claims.get(vip) == 0
+        # Those who let go count all of settle from the same claim.
+        return case.now + case.service.times.settle / 2 if until == inf and claimed else until
+    if vip in verdicts and case.standing.get(vip) != 0 and _let_go(case, vip, verdicts):
+        return max(until, case.memory.trust.proven_at)
+    return None
 
 
 def _let_go(case: Case, vip: Vip, verdicts: Mapping[Vip, Verdict]) -> bool:
     """Whether a VIP is another's, and nothing is wrong with it here: rule 1 allows no last resort, either."""
+    if verdicts[vip].rank == 0 or case.phase is Phase.LEFT:
+        return False
     ill = case.me.failing is not None or vip in case.me.failing_vips
-    return verdicts[vip].rank != 0 and not (ill or _maintenance(case, vip) or _not_held(case, vip))
+    return not (ill or _maintenance(case, vip) or _not_held(case, vip))
 
 
 def _rechecks(case: Case, aside: Mapping[Vip, Seconds]) -> Iterator[Seconds]:

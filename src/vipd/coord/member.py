@@ -254,6 +254,10 @@ class Announcements:
     aside: Mapping[Vip, Seconds] = field(default_factory=dict)
     recheck_at: Seconds | None = None  # when time alone may change it
 
+    def rank(self, vip: Vip) -> Rank | None:
+        """At which rank a VIP is announced, aside or not; None: it is not. Raises KeyError."""
+        return 0 if vip in self.aside else self.verdicts[vip].rank
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:

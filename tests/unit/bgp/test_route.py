@@ -200,6 +200,11 @@ def test_aside_a_route_is_as_little_behind_as_can_be_told_where_ranks_are(step, 
     assert (within.as_path, within.local_preference) == ((), 101 - times)
 
 
+def test_aside_it_is_as_far_behind_as_the_fabric_is_high_and_never_behind_the_next_rank():
+    assert heard(Route(aside=True), Policy(aside=3, prepend_step=5)).as_path == path(*[65010] * 4)
+    assert heard(Route(aside=True), Policy(aside=3, prepend_step=2)).as_path == path(*[65010] * 3)
+
+
 @pytest.mark.parametrize(
     ("route", "policy", "told"),
     [

@@ -32,6 +32,14 @@ def test_what_is_described(read):
     assert read(text + whole).fabric == FabricConfig(tiers=3, pod_as=PodAs.OWN, always_compare_med=True)
 
 
+@pytest.mark.parametrize(("tiers", "longer"), [(1, 1), (2, 1), (3, 3), (4, 5)])
+def test_a_route_aside_is_longer_where_there_are_more_tiers(read, tiers, longer):
+    text = SPEAKER + TOR.format(1, 64001) + SERVICE + CHECK
+    assert [policy.aside for policy in read(text).policies.values()] == [1]
+    (policy,) = read(f"{text}[fabric]\ntiers = {tiers}").policies.values()
+    assert policy.aside == longer
+
+
 def test_a_fabric_has_tiers(wrong):
     text = SPEAKER + TOR.format(1, 64001) + SERVICE + CHECK + "[fabric]\n"
     assert set(wrong(text)) == {"fabric.tiers"}

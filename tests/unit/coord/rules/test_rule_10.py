@@ -38,7 +38,7 @@ def test_10_what_the_routers_have_lost_goes_to_the_next_in_line():
     assert pod.words()[A] is Word.NOT_ASSIGNED
     assert decided.announcements.recheck_at == pytest.approx(5.15)
     pod.decide(after=0.15)
-    assert (pod.words()[A], pod.ranks()[A]) == (Word.WITNESSED, 0)
+    assert (pod.words()[A], pod.ranks()[A], pod.aside) == (Word.WITNESSED, 0, {})
     assert reason(pod) == "its route has gone from the routers, and with it: pod-x"
     pod.decide(after=1, sights=(sight(B),))  # we announce it: the routers need not show it
     assert pod.words()[A] is Word.WITNESSED

@@ -181,7 +181,13 @@ def test_3_a_standby_that_is_assigned_what_another_claims_is_aside_too():
 
 @pytest.mark.parametrize(
     "others",
-    [[], [member("pod-x~2")], [member("pod-x~2", claims={A: 1})], [member(f"{ME}~0", czxid=0, claims={A})]],
+    [
+        [],
+        [member("pod-x~2")],
+        [member("pod-x~2", claims={A: 1})],
+        [member("pod-x~2", claims={A}, eligible=NONE, suspect={A})],  # its last resort
+        [member(f"{ME}~0", czxid=0, claims={A})],
+    ],
 )
 def test_3_what_no_other_pod_claims_is_taken_at_once(others):
     pod = Pod(service(pins={A: ME}), *others)
@@ -189,13 +195,48 @@ def test_3_what_no_other_pod_claims_is_taken_at_once(others):
     assert (pod.ranks(), pod.aside) == ({A: 0}, {})
 
 
-def test_3_when_the_other_is_gone_nothing_is_aside_any_more():
+def test_3_what_was_taken_aside_stays_so_until_then_whoever_goes():
     pod = taking()
     pod.misses("pod-x~2").decide()
+    assert (pod.ranks(), pod.aside) == ({A: 0}, {A: INF})
+    pod.acknowledge()
+    assert pod.aside == {A: 0.5}
+    pod.decide(after=0.5)
     assert (pod.ranks(), pod.aside) == ({A: 0}, {})
+
+
+def test_3_nor_is_it_in_between_when_it_is_to_go_again():
+    pod = taking()
+    pod.acknowledge()
+    pod.sees(drains={ME: ORDER}).decide(after=0.1)
+    assert (only(pod), pod.aside) == (Word.KEEPING, {A: pytest.approx(0.4)})
+    pod.decide(after=0.4)
+    assert (only(pod), pod.aside) == (Word.KEEPING, {})
+
+
+def test_3_while_zookeeper_is_lost_nothing_that_is_aside_changes():
     pod = taking()
     pod.lose()
-    assert (pod.ranks(), pod.aside) == ({A: 0}, {})
+    assert (only(pod), pod.aside) == (Word.HELD, {A: INF})
+    pod.decide(after=100, acknowledged={A: 0}, carried=frozenset({A}))
+    assert pod.aside == {A: INF}
+    pod.regain()
+    assert pod.aside == {A: 0.5}
+
+    pod = letting_go()
+    pod.lose()
+    pod.decide(after=100)
+    assert (pod.ranks(), pod.aside) == ({}, {A: -99})
+    pod.regain()
+    assert pod.aside == {A: pod.view().session_timeout}, "who has it may have gone meanwhile"
+
+
+def test_3_but_who_leaves_meanwhile_waits_for_its_end_alone():
+    pod = letting_go()
+    pod.lose(phase=Phase.LEAVING)
+    assert pod.aside == {A: 1}
+    pod.decide(after=1)
+    assert pod.aside == {}
 
 
 def test_3_what_was_let_go_stays_aside_for_settle():
@@ -242,6 +283,7 @@ def test_3_without_settle_nothing_is_aside_for_longer_than_a_claim_takes():
     assert pod.aside == {A: INF}
     pod.acknowledge()
     assert pod.aside == {}
+    assert letting_go(times=Times(settle=0)).aside == {}
 
 
 def test_3_what_was_never_claimed_goes_when_others_have_settled():
