@@ -23,7 +23,7 @@ from lab.scenarios import AWAY
 
 HOLD_TIME = 9.0
 AWARE = os.environ | {"PYTHONPATH": f"{ROOT / 'containers'}:{ROOT / 'tests'}"}
-FEW = 0.01  # of all datagrams: while two routers agree, some go round in circles
+CIRCLE = 10  # datagrams: what a VIP loses where an FRR sends up again what the spines send down
 
 
 @pytest.fixture(scope="module")
@@ -48,14 +48,13 @@ def test_a_planned_move_leaves_the_edge_a_route_throughout(fabric, name):
     at = time.time()
     seen = befall(fabric, name)
     assert not fabric.gaps(at, PREFIXES)
-    assert seen.lost <= FEW * seen.sent
-    assert seen.gap < 1
+    assert seen.lost < CIRCLE
 
 
 def test_zookeeper_away_costs_nothing(fabric):
     seen = befall(fabric, "ZooKeeper down for")
     assert not seen.told
-    assert seen.lost <= FEW * seen.sent
+    assert seen.lost < CIRCLE
 
 
 def test_a_silent_blackhole_is_noticed_by_bfd(images):
