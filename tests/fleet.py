@@ -13,6 +13,8 @@ from vipd.coord.decision import decide
 from vipd.coord.layout import member_name
 from vipd.coord.member import Me, Member, Order, Phase, Service, View, Vip, Word
 
+Told = tuple[int, bool]  # a route: its rank, and whether it is aside
+
 T = 3.0  # the session timeout
 LEASE = 0.75 * T
 
@@ -85,7 +87,7 @@ class Pod:
         self.node: str | None = None
         self.seen = self.wrote = 0  # zxids of the view, and of our last write
         self.view: View | None = None
-        self.told: dict[Vip, tuple[int, float]] = {}  # rank, and when it is acknowledged
+        self.told: dict[Vip, tuple[Told, float]] = {}  # and when it is acknowledged
         self.edge: dict[Vip, float] = {}  # since when the edge has some route
         self.decision = None
         self.stalled = False
@@ -101,7 +103,7 @@ class Pod:
             weight=self.weight,
             sessions_up=self.sessions,
             sessions_configured=2,
-            acknowledged={v: r for v, (r, acked) in self.told.items() if acked <= now and self.sessions},
+            acknowledged={v: r for v, ((r, _), acked) in self.told.items() if acked <= now and self.sessions},
             carried=frozenset(self.told) if self.sessions else frozenset(),
         )
 
@@ -156,16 +158,19 @@ class Pod:
             self.write()
 
     def announce(self) -> None:
-        verdicts = self.decision.announcements.verdicts
-        self.words = {vip: each.word for vip, each in verdicts.items()}
-        standing = {vip: each.rank for vip, each in verdicts.items() if each.rank is not None}
+        decided = self.decision.announcements
+        self.words = {vip: each.word for vip, each in decided.verdicts.items()}
+        standing = {
+            vip: (rank, vip in decided.aside)
+            for vip in decided.verdicts
+            if (rank := decided.rank(vip)) is not None
+        }
         for vip in self.told.keys() - standing.keys():
             del self.told[vip]
             self.edge.pop(vip, None)
-        for vip, rank in standing.items():
-            if vip in self.told and self.told[vip][0] == rank:
-                continue
-            self.tell(vip, rank)
+        for vip, route in standing.items():
+            if vip not in self.told or self.told[vip][0] != route:
+                self.tell(vip, route)
 
     def write(self) -> None:
         zookeeper, rng = self.fleet.zookeeper, self.fleet.rng
@@ -204,14 +209,17 @@ class Pod:
         if self.sessions:
             return
         self.sessions = 2
-        for vip, (rank, _) in self.told.items():
-            self.tell(vip, rank)
+        for vip, (route, _) in self.told.items():
+            self.tell(vip, route)
 
-    def tell(self, vip, rank) -> None:
+    def routes(self) -> dict[Vip, Told]:
+        return {vip: route for vip, (route, _) in self.told.items()}
+
+    def tell(self, vip, route) -> None:
         """A ToR acknowledges soon, or late; the edge hears of it after that."""
         rng = self.fleet.rng
         acknowledged = self.fleet.clock + (rng.uniform(1, 5) if rng.random() < 0.03 else rng.uniform(0, 0.3))
-        self.told[vip] = (rank, acknowledged)
+        self.told[vip] = (route, acknowledged)
         self.edge.setdefault(vip, acknowledged + rng.uniform(0, 0.8))
 
     @property
@@ -276,7 +284,7 @@ class Fleet:
 
     def first(self, vip) -> list[str]:
         """Who announces a VIP at rank 0, or means to."""
-        return sorted(pod.name for pod in self.pods if pod.told.get(vip, (None,))[0] == 0)
+        return sorted(pod.name for pod in self.pods if pod.routes().get(vip, (None,))[0] == 0)
 
     def tale(self) -> str:
         """Who thinks what, for people."""

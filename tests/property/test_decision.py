@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from fleet import Fleet, Pod
+from fleet import Fleet, Pod, T
 from vipd.coord.member import LastResort, Order, Phase, Service, Standby, Takeover, Times, Vip, Word
 
 VIPS = tuple(Vip(f"192.0.2.{n}") for n in range(1, 8))
@@ -160,11 +160,11 @@ def test_an_outage_of_zookeeper_alone_changes_no_announcement(seed):
     fleet = Fleet(seed, draw_service(chance), chance.randint(2, 5))
     fleet.run(40)
     assert_quiet(fleet)
-    standing = {pod.name: {vip: rank for vip, (rank, _) in pod.told.items()} for pod in fleet.pods}
+    standing = {pod.name: pod.routes() for pod in fleet.pods}
 
     def held() -> None:
         for pod in fleet.pods:
-            assert {vip: rank for vip, (rank, _) in pod.told.items()} == standing[pod.name], fleet.tale()
+            assert pod.routes() == standing[pod.name], fleet.tale()
 
     for data_is_lost in (False, True, False):
         fleet.zookeeper.up = False
@@ -174,3 +174,22 @@ def test_an_outage_of_zookeeper_alone_changes_no_announcement(seed):
         fleet.zookeeper.up = True
         fleet.run(chance.choice([0.5, 3, 20]), held)
     fleet.run(20, held)
+
+
+@pytest.mark.parametrize("seed", range(1, 9))
+def test_a_move_that_an_outage_interrupts_stands_still(seed):
+    """Whatever is under way when all pods have noticed: routes that are aside, too."""
+    chance = Random(seed)
+    fleet = Fleet(seed, draw_service(chance), chance.randint(2, 5))
+    fleet.run(40)
+    drain(fleet, DRAIN, chance.choice(fleet.pods))
+    fleet.run(chance.uniform(0.3, 4))
+    fleet.zookeeper.up = False
+    fleet.run(T)
+    standing = {pod.name: pod.routes() for pod in fleet.pods}
+
+    def held() -> None:
+        for pod in fleet.pods:
+            assert pod.routes() == standing[pod.name], fleet.tale()
+
+    fleet.run(60, held)

@@ -75,7 +75,7 @@ MUTANTS = {
     ),
     "taking in haste": _mutant(
         "routers_tell_before_they_forward",
-        ("decision", "for vip in case.mine & case.claimed - case.lost.keys():", "for vip in ():"),
+        ("decision", "for vip in (case.mine & case.claimed) - case.lost.keys():", "for vip in ():"),
     ),
     "letting go in haste": _mutant(
         "routers_tell_before_they_forward", ("decision", "yield vip, now + settle", "pass")

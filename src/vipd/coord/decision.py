@@ -402,7 +402,7 @@ def _aside(case: Case, verdicts: Mapping[Vip, Verdict]) -> Iterator[tuple[Vip, S
     they know: aside, it is there, and traffic goes by the other.
     """
     before, now, settle = case.memory.announcements.aside, case.now, case.service.times.settle
-    for vip in case.mine & case.claimed - case.lost.keys():
+    for vip in (case.mine & case.claimed) - case.lost.keys():
         if verdicts[vip].rank == 0 and case.standing.get(vip) != 0 and vip not in before:
             yield vip, inf
     held = not case.memory.trust.trusted and case.me.phase is Phase.RUNNING
