@@ -86,7 +86,7 @@ def _timers(config: Config, asked: Granted, stock: Granted) -> Iterator[Row]:
         "settle",
         _each(services, [s.times.settle for s in services]),
         "1",
-        "routers up the path: a fabric's MRAI, if it has one, and more; before and after letting go",
+        "routers up the path: a fabric's MRAI, if it has one, and more",
     )
     yield (
         "claim-timeout",
@@ -136,8 +136,7 @@ def _waits(config: Config, service: ServiceConfig) -> Iterator[Row]:
         f"claim-timeout, {late:g}, for each that is",
     )
     settle = policy.times.settle
-    moved = f"claimed elsewhere for {settle:g}, then aside for as long"
-    yield "its pod drains, or takes it back", "0", moved
+    yield "its pod drains, or takes it back", "0", f"claimed elsewhere for {settle:g}, then a while aside"
     kept = {
         CoordinationLoss.HOLD: ("0", "coordination-loss: what a pod has, it keeps"),
         CoordinationLoss.OWN: ("the outage", "coordination-loss: but for what is pinned, which is kept"),
