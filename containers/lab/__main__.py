@@ -11,7 +11,7 @@ from pathlib import Path
 
 from containers import podman
 from interop.conftest import unfit
-from interop.netns import Lab, clear_leftovers
+from interop.netns import Lab, clear_leftovers, wait_for
 from lab import med, report, scenarios
 from lab.exabgp import Exabgp
 from lab.fabric import MODES, Contained, Fabric, hints
@@ -84,8 +84,7 @@ def end(arguments: argparse.Namespace) -> None:
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         pid = int(PID.read_text())
         os.kill(pid, signal.SIGTERM)
-        while Path(f"/proc/{pid}").exists():
-            time.sleep(0.1)
+        wait_for(lambda: not Path(f"/proc/{pid}").exists(), "the laboratory that runs has ended", 60.0)
     PID.unlink(missing_ok=True)
     podman.clear_leftovers()
     clear_leftovers()

@@ -48,10 +48,10 @@ def run(fabric: Fabric, scenario: Scenario) -> Run:
     prober = fabric.client.spawn(sys.executable, "-u", PROBER, str(RATE), *VIPS, log="prober.log")
     try:
         wait_for(lambda: "ready" in prober.output(), "the prober runs")
-        time.sleep(BEFORE)
+        time.sleep(BEFORE)  # what is measured begins with so much quiet
         at = time.time()
         scenario.happen(fabric, pod)
-        time.sleep(scenario.then)
+        time.sleep(scenario.then)  # and goes on for so long, whatever there is to see
         prober.signal(signal.SIGTERM)
         prober.wait(20)
     finally:

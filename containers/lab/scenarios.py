@@ -52,7 +52,7 @@ def come_back_late(fabric: Fabric, pod: Contained) -> None:
         "nft", "table inet cut { chain o { type filter hook output priority 0; tcp dport 179 drop; }; }"
     )
     fabric.boot(pod)
-    time.sleep(5.0)
+    last(5.0)
     pod.node.mend()
     fabric.settled()
 
@@ -72,14 +72,14 @@ def check_fails(fabric: Fabric, pod: Contained) -> None:
 def check_fails_alone(fabric: Fabric, pod: Contained) -> None:
     """ZooKeeper stays away for a while."""
     pod.service.fail()
-    time.sleep(AWAY)
+    last(AWAY)
     fabric.ensemble.mend()
     elsewhere(fabric, pod)
 
 
 def kill_pod_alone(fabric: Fabric, pod: Contained) -> None:
     pod.kill()
-    time.sleep(AWAY)
+    last(AWAY)
     fabric.ensemble.mend()
     elsewhere(fabric, pod)
 
@@ -140,17 +140,17 @@ def join(fabric: Fabric, pod: Contained) -> None:
 def zookeeper_follower(fabric: Fabric, pod: Contained) -> None:
     leader = fabric.ensemble.leader()
     next(server for server in fabric.ensemble.servers if server is not leader).kill()
-    time.sleep(5.0)
+    last(5.0)
 
 
 def zookeeper_leader(fabric: Fabric, pod: Contained) -> None:
     fabric.ensemble.leader().kill()
-    time.sleep(5.0)
+    last(5.0)
 
 
 def zookeeper_all(fabric: Fabric, pod: Contained) -> None:
     fabric.zookeeper_down()
-    time.sleep(15.0)
+    last(15.0)
     fabric.ensemble.mend()
     fabric.settled()
 
@@ -189,6 +189,11 @@ ALL = (
     Scenario("ZooKeeper leader killed", planned=True, shared=False, happen=zookeeper_leader),
     Scenario("ZooKeeper down for 15 s", planned=True, shared=False, happen=zookeeper_all),
 )
+
+
+def last(seconds: float) -> None:
+    """Leave it as it is: how long it lasts is part of what is measured, and nothing is waited for."""
+    time.sleep(seconds)
 
 
 def elsewhere(fabric: Fabric, pod: Contained, timeout: float = 30.0) -> None:
